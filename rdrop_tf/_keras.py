@@ -1,0 +1,33 @@
+"""The parts of Keras that have no public name, in one place.
+
+Checked against keras 3.15. Everything else uses the public interface.
+"""
+
+from typing import Any
+
+import keras
+
+from rdrop_tf._typing import Tensor
+
+
+def get_mask(x: Any) -> Tensor | None:
+    """Returns the mask that travels with a tensor (True = keep), or None."""
+    return keras.src.backend.get_keras_mask(x)
+
+
+def set_mask(x: Tensor, mask: Tensor) -> None:
+    """Lets a mask travel with a tensor."""
+    keras.src.backend.set_keras_mask(x, mask)
+
+
+def get_logits(x: Any) -> Tensor | None:
+    """Returns the logits that a softmax or sigmoid activation keeps with its output.
+
+    Keras keeps them where the tensors of the backend take attributes (TensorFlow, Torch).
+    """
+    return getattr(x, "_keras_logits", None)
+
+
+def set_logits(x: Tensor, logits: Tensor) -> None:
+    """Keeps logits with the output of an activation, for Keras' own losses."""
+    x._keras_logits = logits

@@ -1,0 +1,36 @@
+"""The dtype the losses compute in."""
+
+from keras import backend, ops
+
+from rdrop_tf._typing import Tensor
+
+
+def working_dtype(*tensors: Tensor) -> str:
+    """Returns "float64" if any tensor is float64, "float32" for everything else.
+
+    Half precision is widened: a log-sum-exp over a vocabulary, or the difference of two
+    nearly equal probabilities, has no correct digits left in float16 or bfloat16.
+    """
+    return "float64" if any(dtype_of(x) == "float64" for x in tensors) else "float32"
+
+
+def dtype_of(x: Tensor) -> str:
+    """Returns the standard name of a tensor's dtype."""
+    return str(backend.standardize_dtype(ops.convert_to_tensor(x).dtype))
+
+
+def widen(x: Tensor) -> Tensor:
+    """Casts to the working dtype; float64 stays float64."""
+    x = ops.convert_to_tensor(x)
+    return ops.cast(x, working_dtype(x))
+
+
+# The smallest probability that takes part in a logarithm, by the dtype a prediction came
+# in. Its reciprocal appears in the gradient and must stay finite in that same dtype, also
+# after multiplication by a large alpha or a loss scale.
+_SMALLEST = {"float64": 1e-290, "float32": 1e-30, "bfloat16": 1e-30, "float16": 6.2e-5}
+
+
+def smallest_probability(x: Tensor) -> float:
+    """Returns the floor below which a probability of this tensor counts as that floor."""
+    return _SMALLEST.get(dtype_of(x), _SMALLEST["float32"])

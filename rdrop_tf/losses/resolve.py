@@ -1,0 +1,191 @@
+"""From a loss as users write it to its head."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.checks import check_choice
+from rdrop_tf.losses.heads import (
+    CLASS_DIVERGENCES,
+    BernoulliHead,
+    Divergence,
+    Head,
+    PlainHead,
+    SoftmaxHead,
+    regression_head,
+)
+from rdrop_tf.losses.squared_difference import squared_difference
+
+DIVERGENCES = ("auto", *CLASS_DIVERGENCES, "bernoulli_kl", "squared_difference")
+
+_SPARSE = keras.losses.SparseCategoricalCrossentropy
+_DENSE = keras.losses.CategoricalCrossentropy
+_BINARY = keras.losses.BinaryCrossentropy
+_REGRESSION = (
+    keras.losses.MeanSquaredError,
+    keras.losses.MeanAbsoluteError,
+    keras.losses.Huber,
+    keras.losses.LogCosh,
+)
+# Functions of `keras.losses` by the class that holds their options.
+_CLASS_OF_FUNCTION: dict[Any, type[keras.losses.Loss]] = {
+    keras.losses.sparse_categorical_crossentropy: _SPARSE,
+    keras.losses.categorical_crossentropy: _DENSE,
+    keras.losses.binary_crossentropy: _BINARY,
+    keras.losses.mean_squared_error: keras.losses.MeanSquaredError,
+    keras.losses.mean_absolute_error: keras.losses.MeanAbsoluteError,
+    keras.losses.huber: keras.losses.Huber,
+    keras.losses.log_cosh: keras.losses.LogCosh,
+}
+
+
+class FunctionLoss(keras.losses.Loss):
+    """A function of (y_true, y_pred) as a loss, for functions that have no class."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], name: str | None = None):
+        super().__init__(name=name or getattr(function, "__name__", None))
+        self.function = function
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return self.function(y_true, y_pred)
+
+
+def resolve_loss(loss: Any) -> keras.losses.Loss:
+    """Returns the loss object behind a name, a function or a loss object.
+
+    Functions of `keras.losses` become their class, so that their options can be read.
+
+    Raises:
+        ValueError: If it is none of these, or returns no value to average.
+    """
+    found = keras.losses.get(loss)
+    if found is None:
+        raise ValueError(
+            "A loss is needed: a name such as 'sparse_categorical_crossentropy', or a "
+            f"keras.losses.Loss. Received: loss={loss!r}"
+        )
+    if not isinstance(found, keras.losses.Loss):
+        known = _CLASS_OF_FUNCTION.get(found)
+        return known() if known is not None else FunctionLoss(found)
+    return _unwrap_function(found)
+
+
+def resolve_head(loss: keras.losses.Loss, divergence: str | Divergence) -> Head:
+    """Returns the head that belongs to a loss.
+
+    Args:
+        loss: A loss object as `resolve_loss` returns it.
+        divergence: A name, or a function of two predictions that returns one value per
+            position.
+
+    Raises:
+        ValueError: If the name is unknown, does not fit the loss, or "auto" knows no
+            divergence for it.
+    """
+    if callable(divergence):
+        return PlainHead(loss, divergence)
+    check_choice("divergence", divergence, DIVERGENCES)
+    if isinstance(loss, (_SPARSE, _DENSE)):
+        return _softmax_head(loss, divergence)
+    if isinstance(loss, _BINARY):
+        return _bernoulli_head(loss, divergence)
+    if isinstance(loss, _REGRESSION):
+        return _regression_head(loss, divergence)
+    return _foreign_head(loss, divergence)
+
+
+def _softmax_head(loss: keras.losses.Loss, divergence: str) -> Head:
+    name = "symmetric_kl" if divergence == "auto" else divergence
+    if name == "squared_difference":
+        return PlainHead(loss, squared_difference)
+    _require_fit(name in CLASS_DIVERGENCES, divergence, loss, "one class of many")
+    return SoftmaxHead(
+        loss,
+        CLASS_DIVERGENCES[name],
+        from_logits=_option(loss, "from_logits", False),
+        sparse=isinstance(loss, _SPARSE),
+        axis=_option(loss, "axis", -1),
+        label_smoothing=_option(loss, "label_smoothing", 0.0),
+        ignore_class=_option(loss, "ignore_class", None),
+        standard=_is_standard(loss),
+    )
+
+
+def _bernoulli_head(loss: keras.losses.Loss, divergence: str) -> Head:
+    name = "symmetric_kl" if divergence in ("auto", "bernoulli_kl") else divergence
+    if name == "squared_difference":
+        return PlainHead(loss, squared_difference)
+    return BernoulliHead(
+        loss,
+        name,
+        from_logits=_option(loss, "from_logits", False),
+        axis=_option(loss, "axis", -1),
+        label_smoothing=_option(loss, "label_smoothing", 0.0),
+        standard=_is_standard(loss),
+    )
+
+
+def _regression_head(loss: keras.losses.Loss, divergence: str) -> Head:
+    fits = divergence in ("auto", "squared_difference")
+    _require_fit(fits, divergence, loss, "a number, not a distribution")
+    return regression_head(loss)
+
+
+def _foreign_head(loss: keras.losses.Loss, divergence: str) -> Head:
+    if divergence == "auto":
+        raise ValueError(
+            f"No divergence is known for the loss `{_name(loss)}`: pass `divergence=` one of "
+            f"{', '.join(repr(name) for name in DIVERGENCES[1:])}, or a function of two "
+            "predictions that returns one value per position. Received: divergence='auto'"
+        )
+    if divergence == "squared_difference":
+        return PlainHead(loss, squared_difference)
+    from_logits = getattr(loss, "from_logits", None)
+    if from_logits is None:
+        raise ValueError(
+            f"divergence={divergence!r} has to know whether the model puts out logits, and "
+            f"the loss `{_name(loss)}` has no attribute `from_logits`: set it to True or False "
+            "on the loss, or pass a function of two predictions as `divergence`"
+        )
+    if divergence == "bernoulli_kl":
+        return BernoulliHead(loss, "symmetric_kl", bool(from_logits), standard=False)
+    return SoftmaxHead(
+        loss,
+        CLASS_DIVERGENCES[divergence],
+        from_logits=bool(from_logits),
+        sparse=False,
+        standard=False,
+    )
+
+
+def _require_fit(fits: bool, divergence: str, loss: keras.losses.Loss, what: str) -> None:
+    if not fits:
+        raise ValueError(
+            f"divergence={divergence!r} does not fit the loss `{_name(loss)}`, which predicts "
+            f"{what}; leave `divergence` at 'auto' to get the one that fits"
+        )
+
+
+def _unwrap_function(loss: keras.losses.Loss) -> keras.losses.Loss:
+    """Turns Keras' wrapper of one of its own functions into the class of that function."""
+    function = getattr(loss, "fn", None)
+    known = _CLASS_OF_FUNCTION.get(function) if function is not None else None
+    if known is None or isinstance(loss, known):
+        return loss
+    return known(reduction=loss.reduction, name=loss.name, **getattr(loss, "_fn_kwargs", {}))
+
+
+def _is_standard(loss: keras.losses.Loss) -> bool:
+    """Whether `call` is Keras' own; a subclass that overrides it keeps its formula."""
+    return type(loss).call is _SPARSE.call
+
+
+def _option(loss: keras.losses.Loss, name: str, default: Any) -> Any:
+    options = getattr(loss, "_fn_kwargs", {})
+    return options.get(name, getattr(loss, name, default))
+
+
+def _name(loss: keras.losses.Loss) -> str:
+    return str(getattr(loss, "name", None) or type(loss).__name__)
