@@ -31,3 +31,7 @@ def get_logits(x: Any) -> Tensor | None:
 def set_logits(x: Tensor, logits: Tensor) -> None:
     """Keeps logits with the output of an activation, for Keras' own losses."""
     x._keras_logits = logits
+
+
+# Matches losses, weights and metrics to outputs; `Model.compile` makes one.
+CompileLoss = keras.src.trainers.compile_utils.CompileLoss

@@ -1,0 +1,67 @@
+"""Which layers draw noise, and from what seed, seen while a step is traced.
+
+Every random operation of Keras asks `draw_seed` for its seed. Listening there finds all
+of them, in layers of any kind; looking for Dropout layers would not.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+import keras
+
+
+@dataclass
+class Draws:
+    """What was drawn in the steps listened to.
+
+    Attributes:
+        fresh: Layers that drew from a seed generator: new noise at every call.
+        frozen: Layers that drew from an integer seed: the same noise at every call.
+        listening: Set to False to stop.
+    """
+
+    fresh: set[str] = field(default_factory=set)
+    frozen: set[str] = field(default_factory=set)
+    listening: bool = True
+
+    def note(self, seed: Any) -> None:
+        """Notes one draw by the innermost layer of the call stack."""
+        owner = _owner(sys._getframe(2))
+        if owner is not None:
+            (self.frozen if isinstance(seed, int) else self.fresh).add(owner)
+
+
+@contextmanager
+def listen() -> Iterator[Draws]:
+    """Notes the draws of everything that runs inside."""
+    draws = Draws()
+    module = import_module(f"keras.src.backend.{keras.backend.backend()}.random")
+    original = module.draw_seed
+
+    def draw_seed(seed: Any) -> Any:
+        if draws.listening:
+            draws.note(seed)
+        return original(seed)
+
+    module.draw_seed = draw_seed
+    try:
+        yield draws
+    finally:
+        module.draw_seed = original
+
+
+def _owner(frame: FrameType | None) -> str | None:
+    """Returns the name of the innermost layer; None for draws that make initial weights."""
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.initializers.Initializer):
+            return None
+        if isinstance(caller, keras.layers.Layer):
+            return str(caller.name)
+        frame = frame.f_back
+    return None

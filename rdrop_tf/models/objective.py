@@ -1,0 +1,213 @@
+"""The compiled loss with several passes in view.
+
+Keras' compiled loss matches losses to outputs, weighs them and keeps a metric for each. It
+is left to do all that: each output's loss is replaced by an `OutputLoss`, which is the
+user's loss in evaluation, and R-Drop's while a `PassesInView` is open.
+"""
+
+import threading
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from rdrop_tf._keras import CompileLoss, get_mask
+from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.losses.heads import Divergence, Head, PlainHead
+from rdrop_tf.losses.reduction import REDUCTIONS
+from rdrop_tf.losses.resolve import resolve_head, resolve_loss
+from rdrop_tf.losses.squared_difference import squared_difference
+from rdrop_tf.losses.terms import Terms, rdrop_terms
+from rdrop_tf.models.alpha import Alpha
+from rdrop_tf.models.replicas import Replicas
+
+
+class PassesInView:
+    """One training step's predictions, and what the losses of its outputs add up to.
+
+    Attributes:
+        task: Mean task loss of the passes, all outputs, with loss weights.
+        divergence: The same of the divergence; None if no output has one.
+        bad_labels: Number of labels that are no class, None where none can be.
+    """
+
+    def __init__(
+        self,
+        passes: list[Nested],
+        *,
+        alpha: Alpha,
+        step: Tensor,
+        normalize: str,
+        replicas: Replicas,
+    ) -> None:
+        self._alpha, self._step = alpha, step
+        self._normalize, self._replicas = normalize, replicas
+        leaves = [tree.flatten(one) for one in passes]
+        # Keras hands a loss the very tensor of the first pass; its identity leads to the
+        # same output of the other passes. The list keeps the tensors, and so the ids, alive.
+        self._by_first = {id(same[0]): list(same) for same in zip(*leaves, strict=True)}
+        self.task: Tensor | None = None
+        self.divergence: Tensor | None = None
+        self.bad_labels: Tensor | None = None
+
+    def loss(
+        self, output: "OutputLoss", y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None
+    ) -> Tensor:
+        """Computes one output's share of the loss on this replica.
+
+        The shares of all replicas add up to the loss of the global batch: local sums over
+        a denominator that counts all replicas.
+        """
+        passes = self._by_first[id(y_pred)]
+        if self._alpha.is_zero_for(output.output_name):
+            terms = _task_only([output.terms(y_true, [x], sample_weight) for x in passes])
+            alpha: Tensor = 0.0
+        else:
+            terms = output.terms(y_true, passes, sample_weight)
+            alpha = self._alpha.value(output.output_name, self._step)
+        denominator = self._replicas.sum(terms.denominator)
+        self._log(terms, denominator, output.loss_weight)
+        return ops.divide_no_nan(terms.combine(alpha, self._normalize), denominator)
+
+    def _log(self, terms: Terms, denominator: Tensor, loss_weight: float) -> None:
+        task = sum(terms.task[1:], terms.task[0]) / len(terms.task)
+        self.task = _add(self.task, loss_weight * ops.divide_no_nan(task, denominator))
+        if terms.divergence is not None:
+            share = loss_weight * ops.divide_no_nan(terms.divergence, denominator)
+            self.divergence = _add(self.divergence, share)
+        if terms.bad_labels is not None:
+            self.bad_labels = _add(self.bad_labels, terms.bad_labels)
+
+
+class OutputLoss(keras.losses.Loss):
+    """The loss of one output: the user's, or R-Drop's while passes are in view."""
+
+    def __init__(
+        self, loss: keras.losses.Loss, head: Head, output_name: str, loss_weight: float
+    ) -> None:
+        super().__init__(name=loss.name, reduction=loss.reduction)
+        self.loss, self.head = loss, head
+        self.output_name, self.loss_weight = output_name, loss_weight
+        self.view = _PerThread()
+
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        if self.view.passes is None:
+            return self.loss(y_true, y_pred, _per_position(sample_weight, y_pred))
+        return self.view.passes.loss(self, y_true, y_pred, sample_weight)
+
+    def terms(
+        self, y_true: Tensor, passes: list[Tensor], sample_weight: Tensor | None
+    ) -> Terms:
+        """Returns the sums of this output for some passes."""
+        return rdrop_terms(
+            y_true,
+            passes,
+            self.head,
+            sample_weight=sample_weight,
+            mask=get_mask(passes[0]),
+            reduction=str(self.reduction),
+        )
+
+
+class _PerThread(threading.local):
+    """MirroredStrategy runs its replicas in threads that take turns inside a step."""
+
+    passes: PassesInView | None = None
+
+
+class RDropCompileLoss(CompileLoss):  # type: ignore[misc]
+    """Keras' compiled loss with an `OutputLoss` in the place of each loss."""
+
+    def __init__(
+        self,
+        loss: Any,
+        loss_weights: Any,
+        output_names: list[str] | None,
+        *,
+        alpha: Alpha,
+        divergence: str | Divergence,
+    ) -> None:
+        super().__init__(loss, loss_weights, output_names=output_names)
+        self._alpha, self._divergence = alpha, divergence
+
+    def build(self, y_true: Nested, y_pred: Nested) -> None:
+        super().build(y_true, y_pred)
+        names = [entry.name for entry in self._flat_losses]
+        self._alpha.check_outputs(names)
+        self._flat_losses = [
+            entry._replace(loss=self._output_loss(entry)) for entry in self._flat_losses
+        ]
+
+    def with_passes(
+        self, view: PassesInView, y: Nested, y_pred: Nested, sample_weight: Nested | None
+    ) -> Tensor:
+        """Computes the loss while all passes are in view; `y_pred` is the first pass."""
+        if not self.built:
+            self._build_without_state(y, y_pred, sample_weight)
+        outputs = [entry.loss for entry in self._flat_losses]
+        for output in outputs:
+            output.view.passes = view
+        try:
+            return self(y, y_pred, sample_weight)
+        finally:
+            for output in outputs:
+                output.view.passes = None
+
+    def _build_without_state(
+        self, y: Nested, y_pred: Nested, sample_weight: Nested | None
+    ) -> None:
+        """Lets Keras build the losses from shapes, before passes come into view."""
+        keras.src.backend.compute_output_spec(self, *_specs((y, y_pred, sample_weight)))
+
+    def _output_loss(self, entry: Any) -> OutputLoss:
+        loss = entry.loss
+        if loss.reduction not in REDUCTIONS:
+            raise ValueError(
+                "RDropModel needs a loss that is averaged or summed. Received: reduction="
+                f"{loss.reduction!r} of the loss `{loss.name}`"
+            )
+        weight = 1.0 if entry.loss_weights is None else entry.loss_weights
+        return OutputLoss(loss, self._head(loss, entry.name), entry.name, weight)
+
+    def _head(self, loss: keras.losses.Loss, output_name: str) -> Head:
+        if self._alpha.is_zero_for(output_name):
+            return PlainHead(loss, squared_difference)
+        return resolve_head(resolve_loss(loss), self._divergence)
+
+
+def check_losses(loss: Any, divergence: str | Divergence) -> None:
+    """Raises for losses without a known divergence, before anything is compiled."""
+    for one in tree.flatten(loss):
+        # These two names are resolved by the shape of the predictions.
+        if one is not None and str(one).lower() not in ("crossentropy", "ce"):
+            resolve_head(resolve_loss(one), divergence)
+
+
+def _task_only(per_pass: list[Terms]) -> Terms:
+    first = per_pass[0]
+    task = [terms.task[0] for terms in per_pass]
+    return Terms(task, None, first.denominator, first.bad_labels)
+
+
+def _add(total: Tensor | None, x: Tensor) -> Tensor:
+    return x if total is None else total + x
+
+
+def _per_position(sample_weight: Tensor | None, y_pred: Tensor) -> Tensor | None:
+    """Gives one weight per example as many axes as losses per position have."""
+    if sample_weight is None or len(sample_weight.shape) != 1:
+        return sample_weight
+    for _ in range(len(y_pred.shape) - 2):
+        sample_weight = ops.expand_dims(sample_weight, -1)
+    return sample_weight
+
+
+def _specs(data: Nested) -> Nested:
+    def spec(x: Any) -> Any:
+        if x is None:
+            return None
+        return keras.KerasTensor(x.shape, keras.backend.standardize_dtype(x.dtype))
+
+    return tree.map_structure(spec, data)

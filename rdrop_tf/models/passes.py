@@ -1,0 +1,163 @@
+"""The ways to get several stochastic forward passes of the same batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from rdrop_tf._keras import get_logits, get_mask, set_logits, set_mask
+from rdrop_tf._typing import Nested, Tensor
+
+FORWARDS = ("auto", "two_calls", "concat")
+
+
+@dataclass(frozen=True)
+class Forward:
+    """The predictions of every pass, and the mean of what the model added as losses."""
+
+    predictions: list[Nested]
+    added_loss: Tensor | None
+
+
+def run_passes(model: keras.Model, x: Nested, passes: int, forward: str) -> Forward:
+    """Calls a model on a batch with `training=True` and gets one prediction per pass.
+
+    Args:
+        model: The model to call.
+        x: The batch; never changed.
+        passes: How many passes.
+        forward: "two_calls" or "concat".
+    """
+    if passes > 1 and forward == "concat":
+        return concatenated(model, x, passes)
+    return separate_calls(model, x, passes)
+
+
+def separate_calls(model: keras.Model, x: Nested, passes: int) -> Forward:
+    """Calls the model once per pass.
+
+    Only the first pass changes the model's own state (BatchNorm statistics, for one), as
+    in ordinary training; the others only move on what they draw noise from.
+    """
+    predictions, added = [model(x, training=True)], [added_loss(model)]
+    for _ in range(passes - 1):
+        with _without_state_changes(model):
+            predictions.append(model(x, training=True))
+            added.append(added_loss(model))
+    return Forward(predictions, _mean(added))
+
+
+def concatenated(model: keras.Model, x: Nested, passes: int) -> Forward:
+    """Calls the model once on [x; x; ...] and cuts its outputs apart."""
+    rows = batch_size(x)
+    outputs = model(repeat_batch(x, passes), training=True)
+    parts = [tree.map_structure(lambda _: None, outputs) for _ in range(passes)]
+    cut = [split_rows(leaf, rows, passes) for leaf in tree.flatten(outputs)]
+    for k in range(passes):
+        parts[k] = tree.pack_sequence_as(outputs, [pieces[k] for pieces in cut])
+    return Forward(parts, added_loss(model))
+
+
+def batch_size(x: Nested) -> Any:
+    """Returns the number of rows of a batch, a number where it is known."""
+    leaf = next(leaf for leaf in tree.flatten(x) if leaf is not None)
+    static = leaf.shape[0]
+    return ops.shape(leaf)[0] if static is None else static
+
+
+def repeat_batch(x: Nested, times: int) -> Nested:
+    """Puts a batch below itself, leaf by leaf."""
+    return tree.map_structure(lambda leaf: None if leaf is None else _repeat(leaf, times), x)
+
+
+def _repeat(leaf: Any, times: int) -> Tensor:
+    if len(leaf.shape) == 0:
+        raise ValueError(
+            "forward='concat' needs inputs with a batch axis. Received: an input of shape (); "
+            "use forward='two_calls' for inputs that are shared by the whole batch"
+        )
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if isinstance(leaf, tf.SparseTensor):
+            return tf.sparse.concat(0, [leaf] * times)
+        # Strings and ragged tensors are unknown to `keras.ops`.
+        return tf.concat([leaf] * times, axis=0)
+    return ops.concatenate([leaf] * times, axis=0)
+
+
+def split_rows(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
+    """Cuts a tensor into parts of `rows` rows; mask and kept logits go with each part."""
+    _check_rows(x, rows, parts)
+    pieces = _slices(x, rows, parts)
+    # Logits first: a tensor that carries them may carry a mask as well.
+    for getter, setter in ((get_logits, set_logits), (get_mask, set_mask)):
+        attached = getter(x)
+        if attached is not None:
+            for piece, part in zip(pieces, _slices(attached, rows, parts), strict=True):
+                setter(piece, part)
+    return pieces
+
+
+def _slices(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
+    return [x[k * rows : (k + 1) * rows] for k in range(parts)]
+
+
+def _check_rows(x: Tensor, rows: Any, parts: int) -> None:
+    known = isinstance(rows, int) and len(x.shape) > 0 and x.shape[0] is not None
+    if len(x.shape) == 0 or (known and x.shape[0] != rows * parts):
+        raise ValueError(
+            "forward='concat' needs outputs with one row for each row of the input. "
+            f"Received: an output of shape {tuple(x.shape)} for {parts} times {rows} rows; "
+            "use forward='two_calls'"
+        )
+
+
+def added_loss(model: keras.Model) -> Tensor | None:
+    """Sums what regularisers and `add_loss` added in the last call."""
+    losses = [ops.sum(_as_float(loss)) for loss in model.losses]
+    if not losses:
+        return None
+    return losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
+
+
+def _as_float(loss: Tensor) -> Tensor:
+    dtype = keras.backend.standardize_dtype(loss.dtype)
+    return loss if "float" in dtype else ops.cast(loss, keras.backend.floatx())
+
+
+def _mean(values: Sequence[Tensor | None]) -> Tensor | None:
+    present = [value for value in values if value is not None]
+    return sum(present[1:], present[0]) / len(present) if present else None
+
+
+class _without_state_changes:
+    """A scope in which a call changes no float state of the model, only integer state.
+
+    Integer state is what noise is drawn from (seeds and counters): it must move on, or the
+    next pass would repeat this one's noise.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._state = list(model.non_trainable_variables)
+        current = [(v, v.value) for v in [*model.trainable_variables, *self._state]]
+        # On JAX the values live in the surrounding scope; elsewhere reading through the
+        # variable keeps it visible to the gradient tape.
+        mapping = current if keras.backend.backend() == "jax" else []
+        self._scope = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._scope.__exit__(*error)
+        if error[0] is None:
+            self._commit()
+
+    def _commit(self) -> None:
+        for variable in self._state:
+            value = self._scope.get_current_value(variable)
+            if value is not None and "float" not in str(variable.dtype):
+                variable.assign(value)

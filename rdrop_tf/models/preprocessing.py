@@ -1,0 +1,141 @@
+"""Batches for a wrapped KerasHub task, which maps its preprocessor over what it is given."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from rdrop_tf._typing import Nested
+
+
+def preprocesses(model: keras.Model) -> bool:
+    """Whether a model, as KerasHub tasks do, turns raw samples into its inputs itself."""
+    return hasattr(model, "preprocess_samples") and getattr(model, "preprocessor", None) is not None
+
+
+def preprocessed(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool = False,
+) -> Any:
+    """Returns a data set of the model's inputs from raw samples.
+
+    Args:
+        model: A model that `preprocesses`.
+        x: Raw samples: lists of strings, arrays, dicts or tuples of these, or a
+            `tf.data.Dataset` of batches.
+        y, sample_weight: Labels and weights, None for a data set.
+        batch_size: Samples a batch, 32 by default.
+        shuffle: Whether to shuffle the samples before each epoch. A data set keeps its order.
+    """
+    if isinstance(x, keras.utils.PyDataset):
+        return _MappedDataset(model, x)
+    if hasattr(x, "map") and hasattr(x, "element_spec"):
+        return x.map(model.preprocess_samples)
+    if hasattr(x, "__next__"):
+        raise ValueError(
+            f"The preprocessor of '{model.name}' needs batches that can be read again for each "
+            "epoch: lists, arrays, a tf.data.Dataset or a keras.utils.PyDataset. "
+            f"Received: x of type {type(x).__name__}"
+        )
+    return _RawBatches(model, (x, y, sample_weight), batch_size or 32, shuffle)
+
+
+class _RawBatches(keras.utils.PyDataset):
+    """Slices of arrays in memory, preprocessed batch by batch."""
+
+    def __init__(
+        self, model: keras.Model, data: tuple[Any, Any, Any], batch_size: int, shuffle: bool
+    ) -> None:
+        super().__init__()
+        self._model, self._batch_size, self._shuffle = model, batch_size, shuffle
+        self._data = tuple(_map_arrays(part) for part in data)
+        self._rows = _count_rows(self._data)
+        # Of the global generator, so that `keras.utils.set_random_seed` settles the order.
+        self._order = np.arange(self._rows)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-self._rows // self._batch_size)
+
+    def __getitem__(self, index: int) -> Nested:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        batch = [_take(part, rows) for part in self._data]
+        return _to_numpy(self._model.preprocess_samples(*batch))
+
+    def on_epoch_end(self) -> None:
+        if self._shuffle:
+            np.random.shuffle(self._order)
+
+
+class _MappedDataset(keras.utils.PyDataset):
+    """The batches of another data set, preprocessed."""
+
+    def __init__(self, model: keras.Model, source: keras.utils.PyDataset) -> None:
+        super().__init__()
+        self._model, self._source = model, source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Nested:
+        batch = keras.utils.unpack_x_y_sample_weight(self._source[index])
+        return _to_numpy(self._model.preprocess_samples(*batch))
+
+    def on_epoch_end(self) -> None:
+        self._source.on_epoch_end()
+
+
+def _map_arrays(part: Any) -> Any:
+    """Turns leaves into arrays; a list is one leaf, as in `tf.data`."""
+    if part is None:
+        return None
+    if isinstance(part, tuple):
+        return tuple(_map_arrays(one) for one in part)
+    if isinstance(part, dict):
+        return {name: _map_arrays(one) for name, one in part.items()}
+    array = np.asarray(part)
+    return array.astype(object) if array.dtype.kind in "US" else array
+
+
+def _take(part: Any, rows: np.ndarray) -> Any:
+    if part is None:
+        return None
+    if isinstance(part, tuple):
+        return tuple(_take(one, rows) for one in part)
+    if isinstance(part, dict):
+        return {name: _take(one, rows) for name, one in part.items()}
+    taken = part[rows]
+    return taken.tolist() if taken.dtype == object else taken
+
+
+def _count_rows(data: tuple[Any, ...]) -> int:
+    counts = {len(leaf) for leaf in keras.tree.flatten(data) if leaf is not None}
+    if len(counts) != 1:
+        raise ValueError(
+            "`x`, `y` and `sample_weight` must have the same number of samples. "
+            f"Received: {sorted(counts)} samples"
+        )
+    return counts.pop()
+
+
+def _to_numpy(batch: Nested) -> Nested:
+    """Keras' data adapters take arrays; preprocessors return tensors of any framework."""
+
+    def convert(leaf: Any) -> Any:
+        if leaf is None or isinstance(leaf, np.ndarray):
+            return leaf
+        return leaf.numpy() if hasattr(leaf, "numpy") else ops.convert_to_numpy(leaf)
+
+    return tuple(keras.tree.map_structure(convert, part) for part in _as_tuple(batch))
+
+
+def _as_tuple(batch: Any) -> tuple[Any, ...]:
+    if isinstance(batch, tuple):
+        return batch
+    return (batch,)

@@ -1,0 +1,352 @@
+"""Any Keras model, trained with R-Drop."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.losses.checks import check_choice
+from rdrop_tf.losses.heads import Divergence
+from rdrop_tf.losses.rdrop_loss import NORMALIZATIONS
+from rdrop_tf.losses.resolve import DIVERGENCES
+from rdrop_tf.models.alpha import Alpha, AlphaLike
+from rdrop_tf.models.draws import listen
+from rdrop_tf.models.objective import PassesInView, RDropCompileLoss, check_losses
+from rdrop_tf.models.passes import FORWARDS, batch_size
+from rdrop_tf.models.preprocessing import preprocessed, preprocesses
+from rdrop_tf.models.seeds import load_seed_states, save_seed_states
+from rdrop_tf.models.strategy import check_optimizer, check_scope_of_fit, check_strategy
+from rdrop_tf.models.watch import Watch
+
+if keras.backend.backend() == "tensorflow":
+    from rdrop_tf.models.step_tensorflow import TensorFlowStep as BackendStep
+elif keras.backend.backend() == "jax":
+    from rdrop_tf.models.step_jax import JaxStep as BackendStep
+elif keras.backend.backend() == "torch":
+    from rdrop_tf.models.step_torch import TorchStep as BackendStep
+else:
+    raise ImportError(
+        "rdrop_tf trains on the Keras backends tensorflow, jax and torch. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}"
+    )
+
+
+@keras.saving.register_keras_serializable(package="rdrop_tf")
+class RDropModel(BackendStep, keras.Model):
+    """Trains a Keras model with R-Drop: two stochastic passes of each example, kept consistent.
+
+    Formula, with CE_k the task loss of pass k and D the divergence of the passes, over the
+    examples or valid positions of the whole global batch (arXiv 2106.14448):
+
+        normalize="passes"   loss = mean_k CE_k + (alpha / 2) D
+        normalize="paper"    loss = sum_k  CE_k +  alpha      D
+
+    It is a `keras.Model`: compile it with the task loss and fit it on whatever the wrapped
+    model fits on, raw strings for a KerasHub task included. The wrapped model is trained in
+    place and stays usable on its own. `evaluate`, `predict` and `export` make one pass.
+    The logs hold `loss`, `ce` (mean task loss of the passes), `kl` (the divergence, not
+    multiplied by alpha; 0 in epochs that computed none) and the compiled metrics, which see the
+    first pass, so each example once. Losses that the model adds (regularisers, `add_loss`)
+    count once.
+
+    Args:
+        model: The model to train: functional, sequential, subclassed, or a KerasHub task.
+        alpha: Weight of the divergence in the paper's units: a number >= 0, a
+            `keras.optimizers.schedules.LearningRateSchedule` of the optimizer's step, or a
+            dict of these by output name. A constant 0 makes one pass, exactly ordinary
+            training. See `rdrop_tf.losses.convert_alpha` for numbers from other code bases.
+        divergence: "auto" takes what belongs to the compiled loss; else a name, or a function
+            of two predictions. See `RDropLoss`.
+        normalize: "passes" keeps the scale of ordinary training, "paper" is the paper's.
+        passes: Number of passes, >= 2; the divergence is the mean over all pairs.
+        forward: How the passes are made: "two_calls" calls the model once per pass, "concat"
+            once on the batch put below itself, "auto" takes the faster of the two.
+            With "concat" layers that look at the whole batch (BatchNorm) see it twice in one
+            call; with "two_calls" only the first pass changes such a layer's state.
+        every: The divergence is computed on every k-th optimizer step; the others make one
+            pass.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If an argument breaks its rule, the model is not a Keras model, the
+            compiled loss has no known divergence, or the model was made in another
+            `tf.distribute` scope.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from rdrop_tf import RDropModel
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.1), keras.layers.Dense(3)])
+    >>> rdrop = RDropModel(model, alpha=1.0)
+    >>> rdrop.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> x, y = np.ones((8, 4), "float32"), np.arange(8) % 3
+    >>> history = rdrop.fit(x, y, verbose=0)
+    >>> sorted(history.history)
+    ['ce', 'kl', 'loss']
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        alpha: AlphaLike = 1.0,
+        *,
+        divergence: str | Divergence = "auto",
+        normalize: str = "passes",
+        passes: int = 2,
+        forward: str = "auto",
+        every: int = 1,
+        name: str | None = None,
+    ) -> None:
+        _check_arguments(model, divergence, normalize, passes, forward, every)
+        check_strategy(model)
+        weights = Alpha(alpha)
+        super().__init__(name=name or f"rdrop_{model.name}", dtype=model.dtype_policy)
+        self.model = model
+        self.divergence, self.normalize = divergence, normalize
+        self.passes, self.every = passes, every
+        # Not `forward`: on Torch a model is a module, and that is the name of its call.
+        self.forward_mode = forward
+        self.alpha_weights = weights
+        self._alpha_variables = list(weights.variables.values())
+        self.ce_tracker = keras.metrics.Mean(name="ce")
+        self.kl_tracker = keras.metrics.Mean(name="kl")
+        self.bad_labels_tracker = keras.metrics.Sum(name="bad_labels")
+        if hasattr(model, "output_names"):
+            self.output_names = list(model.output_names)
+        self._pass_inputs_on()
+        self.built = True
+
+    def _pass_inputs_on(self) -> None:
+        """Leaves inputs as they are: the wrapped model converts and casts them."""
+        self.autocast = False
+        self._convert_input_args = False
+        self._allow_non_tensor_positional_args = True
+
+    # What a user sets and reads
+
+    @property
+    def alpha(self) -> AlphaLike:
+        """Weight of the divergence; a number can be changed between epochs."""
+        return self.alpha_weights.setting
+
+    @alpha.setter
+    def alpha(self, alpha: AlphaLike) -> None:
+        was_one_pass = self.one_pass
+        if getattr(self, "_jax_state", None):
+            self.jax_state_sync()
+        self.alpha_weights.change(alpha)
+        if self.one_pass != was_one_pass and self.train_function is not None:
+            self.make_train_function(force=True)
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether alpha is a constant 0: ordinary training."""
+        return self.alpha_weights.is_zero
+
+    @property
+    def resolved_forward(self) -> str:
+        """The way the passes are made: what "auto" stands for, or what was asked for."""
+        return "concat" if self.forward_mode == "auto" else self.forward_mode
+
+    # Keras
+
+    def call(self, inputs: Nested, training: bool | None = None) -> Nested:
+        """Calls the wrapped model, once."""
+        if self.model._call_has_training_arg:
+            return self.model(inputs, training=training)
+        return self.model(inputs)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        **options: Any,
+    ) -> None:
+        """Compiles as `keras.Model.compile`; `loss` is the task loss."""
+        if not self.one_pass and not self.alpha_weights.by_output:
+            check_losses(loss, self.divergence)
+        check_optimizer(self, optimizer)
+        super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
+        if loss is not None:
+            self._compile_loss = RDropCompileLoss(
+                loss,
+                loss_weights,
+                getattr(self, "output_names", None),
+                alpha=self.alpha_weights,
+                divergence=self.divergence,
+            )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as the saved model was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.model.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Nested = None,
+        y: Nested = None,
+        y_pred: Nested = None,
+        sample_weight: Nested = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Computes the plain task loss of one pass as Keras does, and logs it as `ce`."""
+        if self._compile_loss is None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        task = self._compile_loss(y, y_pred, sample_weight)
+        self.ce_tracker.update_state(task, sample_weight=batch_size(x))
+        added = [self._aggregate_additional_loss(loss) for loss in self.losses]
+        return ops.sum([task, *added]) if added else task
+
+    def compiled_loss_of_passes(
+        self, view: PassesInView, y: Nested, y_pred: Nested, sample_weight: Nested
+    ) -> Tensor:
+        """Computes the compiled loss while all passes are in view."""
+        if self._compile_loss is None:
+            raise ValueError(
+                "RDropModel needs the task loss in `compile(loss=...)`. Received: loss=None"
+            )
+        return self._compile_loss.with_passes(view, y, y_pred, sample_weight)
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Returns the values of all metrics that are logged."""
+        results = super().get_metrics_result()
+        results.pop(self.bad_labels_tracker.name, None)
+        return dict(results)
+
+    # Data
+
+    def fit(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """Trains as `keras.Model.fit`; warns when R-Drop cannot do anything.
+
+        Args:
+            x, y: Data, as for the wrapped model. For a KerasHub task raw samples.
+            **options: All other arguments of `keras.Model.fit`.
+        """
+        check_scope_of_fit(self)
+        if preprocesses(self.model):
+            x, y, options = self._preprocessed_for_fit(x, y, options)
+        with listen() as draws:
+            options["callbacks"] = _with(options.get("callbacks"), Watch(self, draws))
+            return super().fit(x, y, **options)
+
+    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """Evaluates as `keras.Model.evaluate`, with one pass."""
+        if preprocesses(self.model) and not options.get("_use_cached_eval_dataset"):
+            weight, size = options.pop("sample_weight", None), options.pop("batch_size", None)
+            x, y = preprocessed(self.model, x, y, weight, batch_size=size), None
+        return super().evaluate(x, y, **options)
+
+    def predict(self, x: Any, **options: Any) -> Any:
+        """Predicts as `keras.Model.predict`, with one pass."""
+        if preprocesses(self.model):
+            x = preprocessed(self.model, x, batch_size=options.pop("batch_size", None))
+        return super().predict(x, **options)
+
+    def export(self, *args: Any, **options: Any) -> Any:
+        """Exports the wrapped model, which serves a single pass."""
+        return self.model.export(*args, **options)
+
+    def _preprocessed_for_fit(
+        self, x: Any, y: Any, options: dict[str, Any]
+    ) -> tuple[Any, Any, dict[str, Any]]:
+        options = dict(options)
+        size = options.pop("batch_size", None)
+        if options.get("validation_split"):
+            raise ValueError(
+                "`validation_split` cannot cut raw samples of a task; pass `validation_data`. "
+                f"Received: validation_split={options['validation_split']}"
+            )
+        data = preprocessed(
+            self.model,
+            x,
+            y,
+            options.pop("sample_weight", None),
+            batch_size=size,
+            shuffle=bool(options.get("shuffle", True)),
+        )
+        validation = options.get("validation_data")
+        if validation is not None:
+            parts = validation if isinstance(validation, tuple) else (validation,)
+            options["validation_data"] = preprocessed(self.model, *parts, batch_size=size)
+        return data, None, options
+
+    # Saving
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "model": serialize(self.model),
+            "alpha": serialize(self.alpha),
+            "divergence": serialize(self.divergence),
+            "normalize": self.normalize,
+            "passes": self.passes,
+            "forward": self.forward_mode,
+            "every": self.every,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RDropModel":
+        config = dict(config)
+        for key in ("model", "alpha", "divergence"):
+            config[key] = keras.saving.deserialize_keras_object(
+                config[key], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+    def get_build_config(self) -> dict[str, Any]:
+        """The wrapped model keeps its own."""
+        return {}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """The wrapped model is built by its own config."""
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves alpha and the random seed states, which Keras leaves out."""
+        super().save_own_variables(store)
+        store["seed_states"] = save_seed_states(self)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads alpha and the random seed states: the next step is the next step."""
+        own = {key: store[key] for key in store.keys() if key != "seed_states"}
+        super().load_own_variables(own)
+        if "seed_states" in store.keys():
+            load_seed_states(self, store["seed_states"])
+
+
+def _check_arguments(
+    model: Any, divergence: Any, normalize: Any, passes: Any, forward: Any, every: Any
+) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            "RDropModel wraps a keras.Model: functional, sequential, subclassed or a KerasHub "
+            f"task. Received: {model!r} of type {type(model).__name__}"
+        )
+    if isinstance(model, RDropModel):
+        raise ValueError(f"The model '{model.name}' is an RDropModel already; wrap its `.model`")
+    if not callable(divergence):
+        check_choice("divergence", divergence, DIVERGENCES)
+    check_choice("normalize", normalize, NORMALIZATIONS)
+    check_choice("forward", forward, FORWARDS)
+    _check_whole("passes", passes, 2, "one pass has nothing to be consistent with")
+    _check_whole("every", every, 1, "1 computes the divergence on every step")
+
+
+def _check_whole(name: str, value: Any, least: int, why: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"`{name}` must be a whole number >= {least}: {why}. Received: {name}={value!r}"
+        )
+
+
+def _with(callbacks: Any, watch: Watch) -> Any:
+    """Adds a callback without changing the user's list."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(watch)
+        return callbacks
+    if callbacks is None:
+        return [watch]
+    return [*keras.tree.flatten(callbacks), watch]

@@ -1,0 +1,98 @@
+"""The training step on JAX: Keras' own, with the passes inside its stateless loss."""
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.models.replicas import OneReplica
+from rdrop_tf.models.training_step import log_terms, step_loss
+
+if TYPE_CHECKING:
+    _Base = Any
+else:
+    _Base = object
+
+_State = tuple[Any, ...]
+
+
+class JaxStep(_Base):
+    """`train_step` and its loss for RDropModel on the JAX backend.
+
+    A batch that is sharded over devices (`keras.distribution.DataParallel`) is one array
+    here, so sums and counts are those of the global batch as they stand.
+    """
+
+    def train_step(self, state: _State, data: Nested) -> tuple[dict[str, Tensor], _State]:
+        """Takes one optimizer step; returns the logs and the new state."""
+        if self.one_pass or self.every == 1:
+            return self._keras_step(state, data, 1 if self.one_pass else self.passes)
+        return self._step_by_turns(state, data)
+
+    def test_step(self, state: _State, data: Nested) -> tuple[dict[str, Tensor], _State]:
+        """Evaluates one batch with one pass and the plain task loss."""
+        logs, state = super().test_step(state, data)
+        logs = dict(logs)
+        logs.pop("kl", None)
+        return logs, state
+
+    def _step_by_turns(self, state: _State, data: Nested) -> tuple[dict[str, Tensor], _State]:
+        """Chooses between two passes and one by the optimizer's step."""
+        import jax
+
+        optimizer_variables = state[2]
+        places = [id(v) for v in self.optimizer.variables]
+        iterations = optimizer_variables[places.index(id(self.optimizer.iterations))]
+        return jax.lax.cond(
+            iterations % self.every == 0,
+            lambda state, data: self._keras_step(state, data, self.passes),
+            lambda state, data: self._keras_step(state, data, 1),
+            state,
+            data,
+        )
+
+    def _keras_step(
+        self, state: _State, data: Nested, passes: int
+    ) -> tuple[dict[str, Tensor], _State]:
+        self._passes_of_step = passes
+        logs, state = super().train_step(state, data)
+        return dict(logs), state
+
+    def compute_loss_and_updates(
+        self,
+        trainable_variables: list[Tensor],
+        non_trainable_variables: list[Tensor],
+        metrics_variables: list[Tensor],
+        x: Nested,
+        y: Nested,
+        sample_weight: Nested,
+        training: bool = False,
+        optimizer_variables: list[Tensor] | None = None,
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        """The function that Keras' step differentiates."""
+        if not training or self.one_pass:
+            return super().compute_loss_and_updates(
+                trainable_variables,
+                non_trainable_variables,
+                metrics_variables,
+                x,
+                y,
+                sample_weight,
+                training=training,
+                optimizer_variables=optimizer_variables,
+            )
+        mapping = [
+            *zip(self.trainable_variables, trainable_variables, strict=True),
+            *zip(self.non_trainable_variables, non_trainable_variables, strict=True),
+            *zip(self.metrics_variables, metrics_variables, strict=True),
+            *zip(self.optimizer.variables, optimizer_variables or [], strict=True),
+        ]
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            loss = step_loss(
+                self, x, y, sample_weight, passes=self._passes_of_step, replicas=OneReplica()
+            )
+            log_terms(self, loss, loss.task, loss.divergence)
+            scaled = self.optimizer.scale_loss(loss.total)
+        state = [scope.get_current_value(v) for v in self.non_trainable_variables]
+        metrics = [scope.get_current_value(v) for v in self.metrics_variables]
+        return scaled, (loss.total, loss.prediction, state, metrics)

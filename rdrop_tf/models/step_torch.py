@@ -1,0 +1,45 @@
+"""The training step on Torch."""
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.models.replicas import OneReplica
+from rdrop_tf.models.training_step import log_terms, step_loss
+
+if TYPE_CHECKING:
+    _Base = Any
+else:
+    _Base = object
+
+
+class TorchStep(_Base):
+    """`train_step` and `test_step` for RDropModel on the Torch backend."""
+
+    def train_step(self, data: Nested) -> dict[str, Tensor]:
+        """Takes one optimizer step; returns the logs."""
+        if self.one_pass:
+            return dict(super().train_step(data))
+        turn = int(self.optimizer.iterations) % self.every == 0
+        return self._step(data, self.passes if turn else 1)
+
+    def test_step(self, data: Nested) -> dict[str, Tensor]:
+        """Evaluates one batch with one pass and the plain task loss."""
+        logs = dict(super().test_step(data))
+        logs.pop("kl", None)
+        return logs
+
+    def _step(self, data: Nested, passes: int) -> dict[str, Tensor]:
+        import torch
+
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self.zero_grad()
+        loss = step_loss(self, x, y, sample_weight, passes=passes, replicas=OneReplica())
+        self.optimizer.scale_loss(loss.total).backward()
+        variables = list(self.trainable_weights)
+        with torch.no_grad():
+            self.optimizer.apply([v.value.grad for v in variables], variables)
+            self._loss_tracker.update_state(loss.total, sample_weight=loss.rows)
+            log_terms(self, loss, loss.task, loss.divergence)
+        return dict(self.compute_metrics(x, y, loss.prediction, sample_weight))

@@ -1,0 +1,88 @@
+"""What one training step computes, the same on every backend."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras
+from keras import ops
+
+from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.models.objective import PassesInView
+from rdrop_tf.models.passes import Forward, added_loss, batch_size, run_passes
+from rdrop_tf.models.replicas import Replicas
+
+if TYPE_CHECKING:
+    from rdrop_tf.models.rdrop_model import RDropModel
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    """The loss of a step, and what there is to log.
+
+    Attributes:
+        total: This replica's share of the loss: task, divergence and added losses. The
+            shares of all replicas add up to the loss of the global batch.
+        prediction: The first pass, for metrics: each example counts once.
+        task: This replica's share of the mean task loss.
+        divergence: This replica's share of the divergence, None if none was computed.
+        bad_labels: How many labels were no class, None where none can be.
+        rows: Examples on this replica.
+    """
+
+    total: Tensor
+    prediction: Nested
+    task: Tensor
+    divergence: Tensor | None
+    bad_labels: Tensor | None
+    rows: Tensor
+
+
+def step_loss(
+    model: "RDropModel",
+    x: Nested,
+    y: Nested,
+    sample_weight: Nested | None,
+    *,
+    passes: int,
+    replicas: Replicas,
+    training: bool = True,
+) -> StepLoss:
+    """Runs the passes of a batch and computes the loss.
+
+    Args:
+        model: The compiled RDropModel.
+        x, y, sample_weight: This replica's part of the batch.
+        passes: 1 for a step without the divergence.
+        replicas: The replicas that share the batch.
+        training: False for evaluation, with one pass and without noise.
+    """
+    forward = run_passes(model, x, passes, model.resolved_forward) if training else _infer(model, x)
+    view = PassesInView(
+        forward.predictions,
+        alpha=model.alpha_weights,
+        step=model.optimizer.iterations,
+        normalize=model.normalize,
+        replicas=replicas,
+    )
+    prediction = forward.predictions[0]
+    total = model.compiled_loss_of_passes(view, y, prediction, sample_weight)
+    rows = ops.cast(batch_size(x), "float32")
+    if forward.added_loss is not None:
+        # Batch means of unequal parts: weigh by rows, not by 1 / replicas.
+        share = ops.divide_no_nan(rows, replicas.sum(rows)) if replicas.count > 1 else 1.0
+        total = total + ops.cast(forward.added_loss, total.dtype) * share
+    task = total if view.task is None else view.task
+    return StepLoss(total, prediction, task, view.divergence, view.bad_labels, rows)
+
+
+def log_terms(model: "RDropModel", loss: StepLoss, task: Tensor, divergence: Tensor | None) -> None:
+    """Updates the running means of `ce` and `kl` with values of the whole batch."""
+    model.ce_tracker.update_state(task, sample_weight=loss.rows)
+    if divergence is not None:
+        model.kl_tracker.update_state(divergence, sample_weight=loss.rows)
+    if loss.bad_labels is not None:
+        model.bad_labels_tracker.update_state(ops.cast(loss.bad_labels, "float32"))
+
+
+def _infer(model: keras.Model, x: Nested) -> Forward:
+    return Forward([model(x, training=False)], added_loss(model))
