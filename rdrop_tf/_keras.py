@@ -33,5 +33,15 @@ def set_logits(x: Tensor, logits: Tensor) -> None:
     x._keras_logits = logits
 
 
+def losses_of_last_call(model: Any) -> list[Tensor]:
+    """Returns what the last call added: `add_loss` and activity regularisers."""
+    return [loss for layer in model._flatten_layers() for loss in layer._get_own_losses()]
+
+
+def losses_of_weights(model: Any) -> list[Tensor]:
+    """Returns the regularisation losses of the weights."""
+    return list(model._get_regularization_losses())
+
+
 # Matches losses, weights and metrics to outputs; `Model.compile` makes one.
 CompileLoss = keras.src.trainers.compile_utils.CompileLoss

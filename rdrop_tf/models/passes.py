@@ -7,7 +7,14 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from rdrop_tf._keras import get_logits, get_mask, set_logits, set_mask
+from rdrop_tf._keras import (
+    get_logits,
+    get_mask,
+    losses_of_last_call,
+    losses_of_weights,
+    set_logits,
+    set_mask,
+)
 from rdrop_tf._typing import Nested, Tensor
 
 FORWARDS = ("auto", "two_calls", "concat")
@@ -41,23 +48,26 @@ def separate_calls(model: keras.Model, x: Nested, passes: int) -> Forward:
     Only the first pass changes the model's own state (BatchNorm statistics, for one), as
     in ordinary training; the others only move on what they draw noise from.
     """
-    predictions, added = [model(x, training=True)], [added_loss(model)]
+    predictions, added = [model(x, training=True)], [_sum(losses_of_last_call(model))]
     for _ in range(passes - 1):
         with _without_state_changes(model):
             predictions.append(model(x, training=True))
-            added.append(added_loss(model))
-    return Forward(predictions, _mean(added))
+            added.append(_sum(losses_of_last_call(model)))
+    return Forward(predictions, _plus(_mean(added), _sum(losses_of_weights(model))))
+
+
+def evaluation(model: keras.Model, x: Nested) -> Forward:
+    """Calls the model once, without noise."""
+    return Forward([model(x, training=False)], _sum(model.losses))
 
 
 def concatenated(model: keras.Model, x: Nested, passes: int) -> Forward:
     """Calls the model once on [x; x; ...] and cuts its outputs apart."""
     rows = batch_size(x)
     outputs = model(repeat_batch(x, passes), training=True)
-    parts = [tree.map_structure(lambda _: None, outputs) for _ in range(passes)]
     cut = [split_rows(leaf, rows, passes) for leaf in tree.flatten(outputs)]
-    for k in range(passes):
-        parts[k] = tree.pack_sequence_as(outputs, [pieces[k] for pieces in cut])
-    return Forward(parts, added_loss(model))
+    parts = [tree.pack_sequence_as(outputs, list(leaves)) for leaves in zip(*cut, strict=True)]
+    return Forward(parts, _sum(model.losses))
 
 
 def batch_size(x: Nested) -> Any:
@@ -115,12 +125,14 @@ def _check_rows(x: Tensor, rows: Any, parts: int) -> None:
         )
 
 
-def added_loss(model: keras.Model) -> Tensor | None:
-    """Sums what regularisers and `add_loss` added in the last call."""
-    losses = [ops.sum(_as_float(loss)) for loss in model.losses]
-    if not losses:
-        return None
-    return losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
+def _sum(losses: Sequence[Tensor]) -> Tensor | None:
+    """Sums losses that may be of different dtypes and shapes, as Keras does."""
+    sums = [ops.sum(_as_float(loss)) for loss in losses]
+    return ops.sum(ops.stack(sums)) if sums else None
+
+
+def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
 
 
 def _as_float(loss: Tensor) -> Tensor:

@@ -71,10 +71,10 @@ class TensorFlowStep(_Base):
         import tensorflow as tf
 
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        variables = self.trainable_weights
         with _OwnNoise(self), tf.GradientTape() as tape:
             loss = self._loss(x, y, sample_weight, passes=passes)
             scaled = self.optimizer.scale_loss(loss.total)
+        variables = self.trainable_weights  # read now: the first call may have built them
         gradients = tape.gradient(scaled, variables)
         self.optimizer.apply(_for_each_replica(self.optimizer, gradients), variables)
         self._log(loss)

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import keras
 from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.objective import PassesInView
-from rdrop_tf.models.passes import Forward, added_loss, batch_size, run_passes
+from rdrop_tf.models.passes import batch_size, evaluation, run_passes
 from rdrop_tf.models.replicas import Replicas
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def step_loss(
         replicas: The replicas that share the batch.
         training: False for evaluation, with one pass and without noise.
     """
-    forward = run_passes(model, x, passes, model.resolved_forward) if training else _infer(model, x)
+    forward = run_passes(model, x, passes, model.resolved_forward) if training else evaluation(model, x)
     view = PassesInView(
         forward.predictions,
         alpha=model.alpha_weights,
@@ -82,7 +81,3 @@ def log_terms(model: "RDropModel", loss: StepLoss, task: Tensor, divergence: Ten
         model.kl_tracker.update_state(divergence, sample_weight=loss.rows)
     if loss.bad_labels is not None:
         model.bad_labels_tracker.update_state(ops.cast(loss.bad_labels, "float32"))
-
-
-def _infer(model: keras.Model, x: Nested) -> Forward:
-    return Forward([model(x, training=False)], added_loss(model))
