@@ -4,9 +4,8 @@ from keras import ops
 
 from rdrop_tf._typing import Tensor
 from rdrop_tf.losses.checks import check_last_axis, check_same_shape
-from rdrop_tf.losses.differences import log_ratio
+from rdrop_tf.losses.differences import finite_or_zero, last_argument, log_ratio
 from rdrop_tf.losses.log_probabilities import log_odds
-from rdrop_tf.losses.precision import widen
 
 
 def bernoulli_kl(a: Tensor, b: Tensor, from_logits: bool = True) -> Tensor:
@@ -32,7 +31,6 @@ def bernoulli_kl(a: Tensor, b: Tensor, from_logits: bool = True) -> Tensor:
         ValueError: If the shapes differ or there is no axis of units.
 
     Example:
-
     >>> from rdrop_tf.losses import bernoulli_kl
     >>> print(round(float(bernoulli_kl([0.75], [0.25], from_logits=False)), 4))
     0.5493
@@ -44,8 +42,21 @@ def bernoulli_kl(a: Tensor, b: Tensor, from_logits: bool = True) -> Tensor:
 
 def bernoulli_kl_by_unit(a: Tensor, b: Tensor, from_logits: bool) -> Tensor:
     """The same for every unit, not averaged."""
-    odds = log_ratio(log_odds(a, from_logits), log_odds(b, from_logits))
-    p, q = widen(a), widen(b)
-    if from_logits:
-        p, q = ops.sigmoid(p), ops.sigmoid(q)
-    return 0.5 * (p - q) * odds
+    return _of_odds(log_odds(a, from_logits), log_odds(b, from_logits))
+
+
+@ops.custom_gradient
+def _of_odds(x: Tensor, y: Tensor) -> Tensor:
+    """The same from log-odds, with the gradient written out: it has no 0 * inf."""
+    ratio = log_ratio(x, y)
+    # p - q = (1-q) - (1-p): of the two, the one whose parts have not both rounded to 1.
+    gap = ops.where(x + y > 0, ops.sigmoid(-y) - ops.sigmoid(-x), ops.sigmoid(x) - ops.sigmoid(y))
+    terms = ops.where(ops.isinf(ratio), ops.full_like(ratio, float("inf")), gap * ratio)
+
+    def gradient(*args: Tensor, upstream: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        half, finite = 0.5 * last_argument(args, upstream), finite_or_zero(ratio)
+        to_x = ops.sigmoid(x) * ops.sigmoid(-x) * finite + gap
+        to_y = ops.sigmoid(y) * ops.sigmoid(-y) * finite + gap
+        return half * to_x, -half * to_y
+
+    return 0.5 * terms, gradient

@@ -37,6 +37,15 @@ def check_same_shape(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return a, b
 
 
+def check_labels_fit(labels: Tensor, expected: Tensor) -> None:
+    """Raises for labels that would have to be broadcast to meet their predictions."""
+    if not _may_be_equal(tuple(labels.shape), tuple(expected.shape)):
+        raise ValueError(
+            "Labels must have the shape of what they are compared with. Received: labels of "
+            f"shape {tuple(labels.shape)} for predictions of shape {tuple(expected.shape)}"
+        )
+
+
 def check_last_axis(a: Tensor) -> None:
     """Raises for a scalar, which has no axis of classes or units."""
     if len(a.shape) == 0:

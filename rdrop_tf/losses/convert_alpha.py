@@ -39,8 +39,8 @@ def convert_alpha(
     | "official_translation" | the same, mean over tokens | a |
     | "readme_batch_sum" | ½(CE1+CE2) + a·½(KL+KL) summed over the batch | 2·a·B |
     | "readme_batch_mean" | ½(CE1+CE2) + a·½(KL+KL), mean over the batch | 2·a |
-    | "official_bert" | CE1 + CE2 + a·½(KL+KL) summed over the batch; a = 0.5 is fixed there | a·B |
-    | "official_roberta" | ½·CE1 + a·½(KL+KL) summed over the batch; a = 0.7 is fixed there | 4·a·B |
+    | "official_bert" | CE1 + CE2 + a·½(KL+KL) summed over the batch; fixed a = 0.5 | a·B |
+    | "official_roberta" | ½·CE1 + a·½(KL+KL) summed over the batch; fixed a = 0.7 | 4·a·B |
     | "official_vit" | CE1 + CE2 + a·(KL+KL) summed over the batch | 2·a·B |
     | "bert4keras" | mean of the CE over 2B rows + a/4·(KL+KL), mean over the rows | a |
     | "mean_over_classes" | ½(CE1+CE2) + a/4·(KL+KL) averaged over B×C | a/C |
@@ -59,7 +59,6 @@ def convert_alpha(
             the conversion needs is missing or not positive.
 
     Example:
-
     >>> from rdrop_tf.losses import convert_alpha
     >>> print(round(convert_alpha(0.3, source="official_vit", batch_size=32), 6))
     19.2

@@ -32,9 +32,9 @@ def dense_cross_entropy(targets: Tensor, log_p: Tensor) -> Tensor:
     return -ops.sum(targets * ops.where(absent, ops.zeros_like(log_p), log_p), axis=-1)
 
 
-def binary_cross_entropy(targets: Tensor, logits: Tensor) -> Tensor:
-    """Computes -t log σ(x) - (1-t) log(1-σ(x)) of each unit, by softplus."""
-    return _times(targets, ops.softplus(-logits)) + _times(1.0 - targets, ops.softplus(logits))
+def binary_cross_entropy(yes: Tensor, no: Tensor, logits: Tensor) -> Tensor:
+    """Computes -yes log σ(x) - no log(1-σ(x)) of each unit, by softplus."""
+    return _times(yes, ops.softplus(-logits)) + _times(no, ops.softplus(logits))
 
 
 def smooth(targets: Tensor, amount: float, classes: int | Tensor) -> Tensor:

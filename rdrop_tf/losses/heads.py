@@ -7,7 +7,8 @@ here; `reduction` does that.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import keras
@@ -16,6 +17,7 @@ from keras import ops
 from rdrop_tf._keras import get_logits, get_mask
 from rdrop_tf._typing import Tensor
 from rdrop_tf.losses.bernoulli_kl import bernoulli_kl_by_unit
+from rdrop_tf.losses.checks import check_labels_fit
 from rdrop_tf.losses.cross_entropy import (
     binary_cross_entropy,
     dense_cross_entropy,
@@ -25,8 +27,8 @@ from rdrop_tf.losses.cross_entropy import (
 from rdrop_tf.losses.jensen_shannon import jensen_shannon_of_logs
 from rdrop_tf.losses.kl_forward import kl_forward_of_logs
 from rdrop_tf.losses.labels import valid_labels
-from rdrop_tf.losses.log_probabilities import log_probabilities
-from rdrop_tf.losses.precision import widen, working_dtype
+from rdrop_tf.losses.log_probabilities import log_probabilities, log_yes_and_no
+from rdrop_tf.losses.precision import dtype_of, widen, widen_probabilities, working_dtype
 from rdrop_tf.losses.squared_difference import squared_difference
 from rdrop_tf.losses.symmetric_kl import symmetric_kl_of_logs
 
@@ -46,7 +48,7 @@ class Positions:
     """Values position by position, before weights and reduction."""
 
     task: list[Tensor]
-    divergence: Tensor | None
+    divergence: Tensor | None = None
     # Places that the loss itself leaves out (`ignore_class`), True = keep.
     mask: Tensor | None = None
     # Places whose label is not a class, and the number of classes.
@@ -70,6 +72,8 @@ class SoftmaxHead(Head):
     divergence: Divergence
     from_logits: bool
     sparse: bool
+    # Whether the divergence is one of log-probabilities, or of the predictions as they come.
+    of_logs: bool = True
     axis: int = -1
     label_smoothing: float = 0.0
     ignore_class: int | None = None
@@ -77,53 +81,59 @@ class SoftmaxHead(Head):
     standard: bool = True
 
     def positions(self, y_true: Tensor, passes: Predictions) -> Positions:
-        passes, from_logits = _logits_if_kept(passes, self.from_logits)
-        moved = [ops.moveaxis(x, self.axis, -1) if self.axis != -1 else x for x in passes]
+        """Cross-entropy, and a divergence over the classes."""
+        outputs, from_logits = _logits_if_kept(passes, self.from_logits)
+        moved = [ops.moveaxis(x, self.axis, -1) if self.axis != -1 else x for x in outputs]
         logs = [log_probabilities(x, from_logits) for x in moved]
-        divergence = _over_pairs(self.divergence, logs)
-        if not (self.standard and from_logits):
-            return self._by_keras(y_true, passes, divergence)
-        return (self._sparse if self.sparse else self._dense)(y_true, logs, divergence)
+        divergence = _over_pairs(self.divergence, logs if self.of_logs else passes)
+        by_keras = None if self.standard and from_logits else passes
+        task_only = (self._sparse if self.sparse else self._dense)(y_true, logs, by_keras)
+        return replace(task_only, divergence=divergence)
 
-    def _sparse(
-        self, y_true: Tensor, logs: Predictions, divergence: Tensor | None
-    ) -> Positions:
+    def _sparse(self, y_true: Tensor, logs: Predictions, by_keras: Predictions | None) -> Positions:
         labels, classes = self._labels(y_true, logs[0])
         valid = valid_labels(labels, classes)
-        kept = None if self.ignore_class is None else ops.not_equal(labels, self.ignore_class)
-        bad = ops.logical_not(valid)
-        if kept is not None:
+        bad, kept = ops.logical_not(valid), None
+        if self.ignore_class is not None:
+            kept = ops.not_equal(labels, self.ignore_class)
             bad = ops.logical_and(bad, kept)
-        task = [sparse_cross_entropy(labels, log_p, valid) for log_p in logs]
-        return Positions(task, divergence, kept, bad, classes)
+        if by_keras is None:
+            task = [sparse_cross_entropy(labels, log_p, valid) for log_p in logs]
+        else:
+            task = self._sparse_by_keras(y_true, labels, bad, by_keras)
+        return Positions(task, mask=kept, bad_labels=bad, classes=classes)
 
     def _labels(self, y_true: Tensor, predictions: Tensor) -> tuple[Tensor, int | Tensor]:
         labels = ops.cast(ops.convert_to_tensor(y_true), "int32")
-        if len(labels.shape) == len(predictions.shape) and labels.shape[-1] == 1:
-            labels = ops.squeeze(labels, axis=-1)
+        if len(labels.shape) == len(predictions.shape) and labels.shape[self.axis] == 1:
+            labels = ops.squeeze(labels, axis=self.axis)
         classes = predictions.shape[-1]
         return labels, ops.shape(predictions)[-1] if classes is None else classes
 
-    def _dense(self, y_true: Tensor, logs: Predictions, divergence: Tensor | None) -> Positions:
+    def _sparse_by_keras(
+        self, y_true: Tensor, labels: Tensor, bad: Tensor, passes: Predictions
+    ) -> list[Tensor]:
+        """Keras gets class 0 for a label that is none, and the result becomes NaN there."""
+        labels = ops.where(bad, ops.zeros_like(labels), labels)
+        if self.standard:
+            # With as many axes as the predictions, one class is not taken for no axis.
+            labels = ops.expand_dims(labels, self.axis)
+        else:
+            labels = ops.reshape(labels, ops.shape(y_true))
+        of_keras = partial(_keras_values, self.loss, labels, cast_labels=False)
+        task = [of_keras(x, probabilities=not self.from_logits) for x in passes]
+        return [ops.where(bad, ops.full_like(values, float("nan")), values) for values in task]
+
+    def _dense(self, y_true: Tensor, logs: Predictions, by_keras: Predictions | None) -> Positions:
+        if by_keras is not None:
+            of_keras = partial(_keras_values, self.loss, y_true)
+            task = [of_keras(x, probabilities=not self.from_logits) for x in by_keras]
+            return Positions(task, mask=get_mask(task[0]))
         targets = ops.cast(ops.convert_to_tensor(y_true), logs[0].dtype)
         if self.axis != -1:
             targets = ops.moveaxis(targets, self.axis, -1)
         targets = smooth(targets, self.label_smoothing, ops.shape(targets)[-1])
-        return Positions([dense_cross_entropy(targets, log_p) for log_p in logs], divergence)
-
-    def _by_keras(
-        self, y_true: Tensor, passes: Predictions, divergence: Tensor | None
-    ) -> Positions:
-        """Task losses by Keras itself: it clips probabilities at 1e-7, as plain training."""
-        task = [_keras_values(self.loss, y_true, x, cast=not self.sparse) for x in passes]
-        mask = get_mask(task[0])
-        if not self.sparse:
-            return Positions(task, divergence, mask)
-        labels, classes = self._labels(y_true, passes[0])
-        bad = ops.logical_not(valid_labels(labels, classes))
-        if mask is not None:
-            bad = ops.logical_and(bad, ops.cast(mask, "bool"))
-        return Positions(task, divergence, mask, bad, classes)
+        return Positions([dense_cross_entropy(targets, log_p) for log_p in logs])
 
 
 @dataclass(frozen=True)
@@ -131,32 +141,54 @@ class BernoulliHead(Head):
     """Yes or no for each unit."""
 
     loss: keras.losses.Loss
-    divergence: str
+    # The name of one over yes and no, or any of two predictions.
+    divergence: str | Divergence
     from_logits: bool
     axis: int = -1
     label_smoothing: float = 0.0
     standard: bool = True
 
     def positions(self, y_true: Tensor, passes: Predictions) -> Positions:
-        passes, from_logits = _logits_if_kept(passes, self.from_logits)
-
-        def pair(a: Tensor, b: Tensor) -> Tensor:
-            return ops.mean(self._by_unit(a, b, from_logits), axis=self.axis)
-
-        divergence = _over_pairs(pair, passes)
+        """Binary cross-entropy, and a divergence of each unit, averaged as the loss is."""
+        outputs, from_logits = _logits_if_kept(passes, self.from_logits)
+        outputs, passes = _with_units(outputs), _with_units(passes)
+        if callable(self.divergence):
+            divergence = _over_pairs(self.divergence, passes)
+        else:
+            divergence = _over_pairs(partial(self._by_name, from_logits=from_logits), outputs)
+        y_true = _with_axes_of(passes[0], y_true)
         if not (self.standard and from_logits):
-            return Positions([_keras_values(self.loss, y_true, x) for x in passes], divergence)
-        logits = [widen(x) for x in passes]
-        targets = ops.cast(ops.convert_to_tensor(y_true), logits[0].dtype)
-        targets = _squeeze_like(smooth(targets, self.label_smoothing, 2), logits[0])
-        task = [ops.mean(binary_cross_entropy(targets, x), axis=self.axis) for x in logits]
+            of_keras = partial(_keras_values, self.loss, y_true)
+            task = [of_keras(x, probabilities=not self.from_logits) for x in passes]
+            return Positions(task, divergence)
+        logits = [widen(x) for x in outputs]
+        check_labels_fit(y_true, logits[0])
+        targets = ops.cast(y_true, logits[0].dtype)
+        yes, no = (smooth(t, self.label_smoothing, 2) for t in (targets, 1.0 - targets))
+        task = [ops.mean(binary_cross_entropy(yes, no, x), axis=self.axis) for x in logits]
         return Positions(task, divergence)
 
-    def _by_unit(self, a: Tensor, b: Tensor, from_logits: bool) -> Tensor:
+    def _by_name(self, a: Tensor, b: Tensor, from_logits: bool) -> Tensor:
         if self.divergence == "symmetric_kl":
-            return bernoulli_kl_by_unit(a, b, from_logits)
-        logs = [_yes_and_no(x, from_logits) for x in (a, b)]
-        return CLASS_DIVERGENCES[self.divergence](*logs)
+            by_unit = bernoulli_kl_by_unit(a, b, from_logits)
+        else:
+            logs = [log_yes_and_no(x, from_logits) for x in (a, b)]
+            by_unit = CLASS_DIVERGENCES[str(self.divergence)](*logs)
+        return ops.mean(by_unit, axis=self.axis)
+
+
+@dataclass(frozen=True)
+class RegressionHead(Head):
+    """A number for each unit."""
+
+    loss: keras.losses.Loss
+
+    def positions(self, y_true: Tensor, passes: Predictions) -> Positions:
+        """The loss as it is, and the squared difference."""
+        passes = _with_units(passes)
+        y_true = _with_axes_of(passes[0], y_true)
+        task = [_keras_values(self.loss, y_true, x) for x in passes]
+        return Positions(task, _over_pairs(squared_difference, passes))
 
 
 @dataclass(frozen=True)
@@ -167,14 +199,15 @@ class PlainHead(Head):
     divergence: Divergence
 
     def positions(self, y_true: Tensor, passes: Predictions) -> Positions:
+        """The loss as it is, and the divergence as it is."""
         task = [_keras_values(self.loss, y_true, x) for x in passes]
         mask = get_mask(task[0])
-        return Positions(task, _over_pairs(self.divergence, list(passes)), mask)
+        return Positions(task, _over_pairs(self.divergence, passes), mask)
 
 
-def regression_head(loss: keras.losses.Loss) -> Head:
-    """The head of a regression: squared difference between the passes."""
-    return PlainHead(loss, squared_difference)
+def squared_difference_of_units(a: Tensor, b: Tensor) -> Tensor:
+    """Returns the squared difference; predictions of shape (B,) are one unit each."""
+    return squared_difference(*_with_units([a, b]))
 
 
 def _over_pairs(divergence: Divergence, passes: Predictions) -> Tensor | None:
@@ -191,30 +224,36 @@ def _logits_if_kept(passes: Predictions, from_logits: bool) -> tuple[Predictions
     return kept, True
 
 
+def _with_units(passes: Predictions) -> Predictions:
+    """Gives predictions of shape (B,) an axis of one unit.
+
+    Without it Keras averages over the batch at once, and no weight reaches its example.
+    """
+    return [ops.expand_dims(x, -1) if len(x.shape) == 1 else x for x in passes]
+
+
+def _with_axes_of(predictions: Tensor, labels: Tensor) -> Tensor:
+    """Adds or drops a last axis of size 1, so that no position is averaged away or broadcast."""
+    labels = ops.convert_to_tensor(labels)
+    if len(labels.shape) == len(predictions.shape) - 1 and predictions.shape[-1] == 1:
+        return ops.expand_dims(labels, -1)
+    if len(labels.shape) == len(predictions.shape) + 1 and labels.shape[-1] == 1:
+        return ops.squeeze(labels, axis=-1)
+    return labels
+
+
 def _keras_values(
-    loss: keras.losses.Loss, y_true: Tensor, y_pred: Tensor, cast: bool = True
+    loss: keras.losses.Loss,
+    y_true: Tensor,
+    y_pred: Tensor,
+    *,
+    cast_labels: bool = True,
+    probabilities: bool = False,
 ) -> Tensor:
     """Calls a Keras loss position by position, in the working dtype."""
     dtype = working_dtype(y_pred)
-    wide = ops.convert_to_tensor(y_pred) if _is(y_pred, dtype) else ops.cast(y_pred, dtype)
-    target = ops.convert_to_tensor(y_true)
-    return loss.call(ops.cast(target, dtype) if cast else target, wide)
-
-
-def _is(x: Tensor, dtype: str) -> bool:
-    return str(keras.backend.standardize_dtype(x.dtype)) == dtype
-
-
-def _yes_and_no(x: Tensor, from_logits: bool) -> Tensor:
-    if from_logits:
-        x = widen(x)
-        return ops.stack([-ops.softplus(-x), -ops.softplus(x)], axis=-1)
-    x = ops.convert_to_tensor(x)
-    return log_probabilities(ops.stack([x, 1.0 - x], axis=-1), from_logits=False)
-
-
-def _squeeze_like(targets: Tensor, logits: Tensor) -> Tensor:
-    """Lets targets of shape (B,) meet predictions of shape (B, 1)."""
-    if len(targets.shape) == len(logits.shape) - 1 and logits.shape[-1] == 1:
-        return ops.expand_dims(targets, -1)
-    return targets
+    # Casting would lose the logits that Keras keeps with a tensor.
+    if dtype_of(y_pred) != dtype:
+        y_pred = widen_probabilities(y_pred) if probabilities else widen(y_pred)
+    labels = ops.convert_to_tensor(y_true)
+    return loss.call(ops.cast(labels, dtype) if cast_labels else labels, y_pred)

@@ -1,12 +1,10 @@
 """The Jensen-Shannon divergence, bounded by log 2."""
 
-import math
-
 from keras import ops
 
 from rdrop_tf._typing import Tensor
 from rdrop_tf.losses.checks import check_last_axis, check_same_shape
-from rdrop_tf.losses.differences import finite_or_zero, last_argument
+from rdrop_tf.losses.differences import last_argument, log_ratio
 from rdrop_tf.losses.log_probabilities import log_probabilities
 
 
@@ -33,7 +31,6 @@ def jensen_shannon(a: Tensor, b: Tensor, from_logits: bool = True) -> Tensor:
         ValueError: If the shapes differ or there is no axis of classes.
 
     Example:
-
     >>> from rdrop_tf.losses import jensen_shannon
     >>> print(round(float(jensen_shannon([1.0, 0.0], [0.0, 1.0], from_logits=False)), 4))
     0.6931
@@ -48,9 +45,9 @@ def jensen_shannon(a: Tensor, b: Tensor, from_logits: bool = True) -> Tensor:
 @ops.custom_gradient
 def jensen_shannon_of_logs(log_p: Tensor, log_q: Tensor) -> Tensor:
     """The same from log-probabilities, with the gradient written out."""
-    p, q = ops.exp(log_p), ops.exp(log_q)
-    log_m = _log_mean(log_p, log_q)
-    to_p, to_q = p * _above(log_p, log_m), q * _above(log_q, log_m)
+    ratio = log_ratio(log_p, log_q)
+    to_p = ops.exp(log_p) * _over_mean(ratio)
+    to_q = ops.exp(log_q) * _over_mean(-ratio)
 
     def gradient(*args: Tensor, upstream: Tensor | None = None) -> tuple[Tensor, Tensor]:
         half = 0.5 * ops.expand_dims(last_argument(args, upstream), -1)
@@ -59,13 +56,9 @@ def jensen_shannon_of_logs(log_p: Tensor, log_q: Tensor) -> Tensor:
     return 0.5 * ops.sum(to_p + to_q, axis=-1), gradient
 
 
-def _log_mean(log_p: Tensor, log_q: Tensor) -> Tensor:
-    high, low = ops.maximum(log_p, log_q), ops.minimum(log_p, log_q)
-    # exp(-inf - -inf) would be NaN; where both are -inf the mean is too.
-    ratio = ops.where(ops.isinf(high), ops.zeros_like(high), ops.exp(low - high))
-    return high + ops.log1p(ratio) - math.log(2.0)
+def _over_mean(ratio: Tensor) -> Tensor:
+    """Returns log p - log m from log p - log q: exactly 0, and precise, where p = q.
 
-
-def _above(log_p: Tensor, log_m: Tensor) -> Tensor:
-    both_ruled_out = ops.logical_and(ops.isinf(log_p), ops.isinf(log_m))
-    return finite_or_zero(ops.where(both_ruled_out, ops.zeros_like(log_p), log_p - log_m))
+    Below a ratio of -80 p is 1e-35 of m, and what it is multiplied with no longer matters.
+    """
+    return -ops.log1p(0.5 * ops.expm1(-ops.maximum(ratio, -80.0)))

@@ -26,11 +26,24 @@ def widen(x: Tensor) -> Tensor:
 
 
 # The smallest probability that takes part in a logarithm, by the dtype a prediction came
-# in. Its reciprocal appears in the gradient and must stay finite in that same dtype, also
-# after multiplication by a large alpha or a loss scale.
-_SMALLEST = {"float64": 1e-290, "float32": 1e-30, "bfloat16": 1e-30, "float16": 6.2e-5}
+# in: far from the ends of its range, and for float16 its smallest number.
+_SMALLEST = {"float64": 1e-290, "float32": 1e-30, "bfloat16": 1e-30, "float16": 2.0**-24}
+# Of smaller ones float16 cannot hold the slope of the logarithm, 1/p times a label's share.
+_STEEP_IN_FLOAT16 = 6.2e-5
 
 
 def smallest_probability(x: Tensor) -> float:
     """Returns the floor below which a probability of this tensor counts as that floor."""
     return _SMALLEST.get(dtype_of(x), _SMALLEST["float32"])
+
+
+def widen_probabilities(x: Tensor) -> Tensor:
+    """Casts probabilities to the working dtype.
+
+    Those below 6.2e-5 that came in float16 get no gradient: it would overflow there to
+    infinity, and the softmax or sigmoid below would make NaN of it.
+    """
+    wide = widen(x)
+    if dtype_of(x) != "float16":
+        return wide
+    return ops.where(wide < _STEEP_IN_FLOAT16, ops.stop_gradient(wide), wide)

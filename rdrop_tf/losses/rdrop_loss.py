@@ -10,6 +10,7 @@ from rdrop_tf._keras import get_mask
 from rdrop_tf._typing import Tensor
 from rdrop_tf.losses.checks import check_alpha, check_choice
 from rdrop_tf.losses.heads import Divergence
+from rdrop_tf.losses.reduction import REDUCTIONS
 from rdrop_tf.losses.resolve import resolve_head, resolve_loss
 from rdrop_tf.losses.terms import Terms, rdrop_terms
 
@@ -50,10 +51,10 @@ class RDropLoss(keras.losses.Loss):
             known, fewer than two passes, passes of different shapes, or labels out of range.
 
     Example:
-
     >>> import keras
     >>> from rdrop_tf import RDropLoss
-    >>> loss = RDropLoss(alpha=1.0, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> task = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> loss = RDropLoss(alpha=1.0, loss=task)
     >>> first, second = [[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]
     >>> print(round(float(loss([0, 1], (first, second))), 4))
     0.2854
@@ -69,6 +70,7 @@ class RDropLoss(keras.losses.Loss):
     ) -> None:
         self.alpha = check_alpha(alpha)
         self.loss = resolve_loss(loss)
+        check_choice("reduction", self.loss.reduction, REDUCTIONS)
         check_choice("normalize", normalize, NORMALIZATIONS)
         self.normalize = normalize
         self.divergence = divergence
@@ -111,6 +113,7 @@ class RDropLoss(keras.losses.Loss):
         return self(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments in serialised form."""
         divergence = self.divergence
         return {
             "alpha": self.alpha,
@@ -124,6 +127,7 @@ class RDropLoss(keras.losses.Loss):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "RDropLoss":
+        """Makes the loss from what `get_config` returned."""
         config = dict(config)
         config["loss"] = keras.losses.deserialize(config["loss"])
         if not isinstance(config["divergence"], str):
@@ -139,4 +143,4 @@ def _describe(passes: Any) -> str:
     if isinstance(passes, (list, tuple)):
         return f"a {type(passes).__name__} of length {len(passes)}"
     shape = getattr(passes, "shape", None)
-    return f"one {type(passes).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
+    return f"one {type(passes).__name__}" + ("" if shape is None else f" of shape {tuple(shape)}")

@@ -73,8 +73,7 @@ def align(x: Tensor, values: Tensor, name: str) -> Tensor:
     if len(x.shape) == rank + 1 and x.shape[-1] == 1:
         x = ops.squeeze(x, axis=-1)
     fits = len(x.shape) <= rank and all(
-        m is None or n is None or m in (1, n)
-        for m, n in zip(x.shape, values.shape, strict=False)
+        m is None or n is None or m in (1, n) for m, n in zip(x.shape, values.shape, strict=False)
     )
     if not fits:
         raise ValueError(

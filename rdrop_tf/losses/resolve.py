@@ -1,9 +1,11 @@
 """From a loss as users write it to its head."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
+from keras import ops
 
 from rdrop_tf._typing import Tensor
 from rdrop_tf.losses.checks import check_choice
@@ -13,8 +15,9 @@ from rdrop_tf.losses.heads import (
     Divergence,
     Head,
     PlainHead,
+    RegressionHead,
     SoftmaxHead,
-    regression_head,
+    squared_difference_of_units,
 )
 from rdrop_tf.losses.squared_difference import squared_difference
 
@@ -49,6 +52,7 @@ class FunctionLoss(keras.losses.Loss):
         self.function = function
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Returns what the function returns."""
         return self.function(y_true, y_pred)
 
 
@@ -84,44 +88,54 @@ def resolve_head(loss: keras.losses.Loss, divergence: str | Divergence) -> Head:
         ValueError: If the name is unknown, does not fit the loss, or "auto" knows no
             divergence for it.
     """
-    if callable(divergence):
-        return PlainHead(loss, divergence)
-    check_choice("divergence", divergence, DIVERGENCES)
+    if not callable(divergence):
+        check_choice("divergence", divergence, DIVERGENCES)
     if isinstance(loss, (_SPARSE, _DENSE)):
         return _softmax_head(loss, divergence)
     if isinstance(loss, _BINARY):
         return _bernoulli_head(loss, divergence)
+    if callable(divergence):
+        return PlainHead(loss, divergence)
     if isinstance(loss, _REGRESSION):
         return _regression_head(loss, divergence)
     return _foreign_head(loss, divergence)
 
 
-def _softmax_head(loss: keras.losses.Loss, divergence: str) -> Head:
-    name = "symmetric_kl" if divergence == "auto" else divergence
-    if name == "squared_difference":
-        return PlainHead(loss, squared_difference)
-    _require_fit(name in CLASS_DIVERGENCES, divergence, loss, "one class of many")
+def _softmax_head(loss: keras.losses.Loss, divergence: str | Divergence) -> Head:
+    axis = _option(loss, "axis", -1)
+    of_logs = isinstance(divergence, str) and divergence != "squared_difference"
+    if isinstance(divergence, str):
+        known: dict[str, Divergence] = {
+            "auto": CLASS_DIVERGENCES["symmetric_kl"],
+            "squared_difference": partial(_squared_difference_along, axis),
+            **CLASS_DIVERGENCES,
+        }
+        _require_fit(divergence in known, divergence, loss, "one class of many")
+        divergence = known[divergence]
     return SoftmaxHead(
         loss,
-        CLASS_DIVERGENCES[name],
+        divergence,
         from_logits=_option(loss, "from_logits", False),
         sparse=isinstance(loss, _SPARSE),
-        axis=_option(loss, "axis", -1),
+        of_logs=of_logs,
+        axis=axis,
         label_smoothing=_option(loss, "label_smoothing", 0.0),
         ignore_class=_option(loss, "ignore_class", None),
         standard=_is_standard(loss),
     )
 
 
-def _bernoulli_head(loss: keras.losses.Loss, divergence: str) -> Head:
-    name = "symmetric_kl" if divergence in ("auto", "bernoulli_kl") else divergence
-    if name == "squared_difference":
-        return PlainHead(loss, squared_difference)
+def _bernoulli_head(loss: keras.losses.Loss, divergence: str | Divergence) -> Head:
+    axis = _option(loss, "axis", -1)
+    if divergence in ("auto", "bernoulli_kl"):
+        divergence = "symmetric_kl"
+    elif divergence == "squared_difference":
+        divergence = partial(_squared_difference_along, axis)
     return BernoulliHead(
         loss,
-        name,
+        divergence,
         from_logits=_option(loss, "from_logits", False),
-        axis=_option(loss, "axis", -1),
+        axis=axis,
         label_smoothing=_option(loss, "label_smoothing", 0.0),
         standard=_is_standard(loss),
     )
@@ -130,7 +144,11 @@ def _bernoulli_head(loss: keras.losses.Loss, divergence: str) -> Head:
 def _regression_head(loss: keras.losses.Loss, divergence: str) -> Head:
     fits = divergence in ("auto", "squared_difference")
     _require_fit(fits, divergence, loss, "a number, not a distribution")
-    return regression_head(loss)
+    return RegressionHead(loss)
+
+
+def _squared_difference_along(axis: int, a: Tensor, b: Tensor) -> Tensor:
+    return squared_difference(ops.moveaxis(a, axis, -1), ops.moveaxis(b, axis, -1))
 
 
 def _foreign_head(loss: keras.losses.Loss, divergence: str) -> Head:
@@ -141,7 +159,7 @@ def _foreign_head(loss: keras.losses.Loss, divergence: str) -> Head:
             "predictions that returns one value per position. Received: divergence='auto'"
         )
     if divergence == "squared_difference":
-        return PlainHead(loss, squared_difference)
+        return PlainHead(loss, squared_difference_of_units)
     from_logits = getattr(loss, "from_logits", None)
     if from_logits is None:
         raise ValueError(

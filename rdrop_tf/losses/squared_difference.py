@@ -27,7 +27,6 @@ def squared_difference(a: Tensor, b: Tensor) -> Tensor:
         ValueError: If the shapes differ or there is no axis of units.
 
     Example:
-
     >>> from rdrop_tf.losses import squared_difference
     >>> print(float(squared_difference([1.0, 2.0], [1.0, 4.0])))
     2.0

@@ -35,7 +35,6 @@ def symmetric_kl(a: Tensor, b: Tensor, from_logits: bool = True) -> Tensor:
         ValueError: If the shapes differ or there is no axis of classes.
 
     Example:
-
     >>> from rdrop_tf.losses import symmetric_kl
     >>> print(round(float(symmetric_kl([60.0, 0.0, 0.0], [0.0, 60.0, 0.0])), 4))
     60.0

@@ -28,12 +28,15 @@ class Terms:
 
     def combine(self, alpha: Tensor | float, normalize: str) -> Tensor:
         """Adds up the sums, not yet divided, in either normalisation."""
-        total = sum(self.task[1:], self.task[0])
+        task: Tensor = sum(self.task[1:], self.task[0])
         if normalize == "passes":
-            total, alpha = total / len(self.task), alpha / 2
+            task, alpha = task / len(self.task), alpha / 2
         if self.divergence is None:
-            return total
-        return total + ops.cast(alpha, total.dtype) * self.divergence
+            return task
+        factor = ops.cast(alpha, task.dtype)
+        penalty = factor * self.divergence
+        # An alpha of 0 leaves the task loss, also where the divergence is infinite.
+        return task + ops.where(ops.equal(factor, 0), ops.zeros_like(penalty), penalty)
 
 
 def rdrop_terms(

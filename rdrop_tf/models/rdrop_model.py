@@ -114,6 +114,7 @@ class RDropModel(BackendStep, keras.Model):
         self.bad_labels_tracker = keras.metrics.Sum(name="bad_labels")
         if hasattr(model, "output_names"):
             self.output_names = list(model.output_names)
+        self._evaluating = False
         self._pass_inputs_on()
         self.built = True
 
@@ -211,10 +212,12 @@ class RDropModel(BackendStep, keras.Model):
         return self._compile_loss.with_passes(view, y, y_pred, sample_weight)
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """Returns the values of all metrics that are logged."""
-        results = super().get_metrics_result()
+        """Returns the values of all metrics that are logged; evaluation has no `kl`."""
+        results = dict(super().get_metrics_result())
         results.pop(self.bad_labels_tracker.name, None)
-        return dict(results)
+        if self._evaluating:
+            results.pop(self.kl_tracker.name, None)
+        return results
 
     # Data
 
@@ -237,7 +240,11 @@ class RDropModel(BackendStep, keras.Model):
         if preprocesses(self.model) and not options.get("_use_cached_eval_dataset"):
             weight, size = options.pop("sample_weight", None), options.pop("batch_size", None)
             x, y = preprocessed(self.model, x, y, weight, batch_size=size), None
-        return super().evaluate(x, y, **options)
+        self._evaluating = True
+        try:
+            return super().evaluate(x, y, **options)
+        finally:
+            self._evaluating = False
 
     def predict(self, x: Any, **options: Any) -> Any:
         """Predicts as `keras.Model.predict`, with one pass."""

@@ -15,67 +15,63 @@ def check_strategy(model: keras.Model) -> None:
         ValueError: Under ParameterServerStrategy, or if the model's variables were not
             made in the scope of the current strategy.
     """
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    strategy = tf.distribute.get_strategy()
-    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+    current = _current()
+    if current is not None and "ParameterServerStrategy" in type(current).__name__:
         raise ValueError(
             "R-Drop cannot run under ParameterServerStrategy, which Keras 3 does not support; "
             "use MirroredStrategy or MultiWorkerMirroredStrategy"
         )
-    made_under = _strategy_of(model)
-    if made_under is not strategy:
+    if _of(model) is not current:
         raise ValueError(
-            "The model, its RDropModel and its optimizer must all be made inside the same "
-            f"`strategy.scope()`. Received: the model '{model.name}' made under "
-            f"{_name(made_under)}, to be wrapped under {_name(strategy)}"
+            f"{_RULE} Received: the model '{model.name}' made under {_name(_of(model))}, to be "
+            f"wrapped under {_name(current)}"
         )
 
 
 def check_optimizer(model: keras.Model, optimizer: Any) -> None:
     """Raises if an optimizer object was made under another strategy than the model."""
-    made_under = getattr(optimizer, "_distribution_strategy", None)
-    if made_under is None or made_under is model.distribute_strategy:
-        return
-    raise ValueError(
-        "The model, its RDropModel and its optimizer must all be made inside the same "
-        f"`strategy.scope()`. Received: an optimizer made under {_name(made_under)} for a "
-        f"model made under {_name(model.distribute_strategy)}"
-    )
+    made_under = _or_none(getattr(optimizer, "_distribution_strategy", None))
+    if isinstance(optimizer, keras.optimizers.Optimizer) and made_under is not _of(model):
+        raise ValueError(
+            f"{_RULE} Received: an optimizer made under {_name(made_under)} for a model made "
+            f"under {_name(_of(model))}"
+        )
 
 
 def check_scope_of_fit(model: keras.Model) -> None:
     """Raises if `fit` is called inside the scope of another strategy than the model's."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    if tf.distribute.has_strategy() and tf.distribute.get_strategy() is not _strategy_of(model):
+    current = _current()
+    if current is not None and current is not _of(model):
         raise ValueError(
-            "A model must be made and wrapped inside the `strategy.scope()` it is trained in. "
-            f"Received: `fit` under {_name(tf.distribute.get_strategy())} of a model made under "
-            f"{_name(_strategy_of(model))}"
+            f"{_RULE} Received: `fit` under {_name(current)} of a model made under "
+            f"{_name(_of(model))}"
         )
 
 
-def _strategy_of(model: keras.Model) -> Any:
+_RULE = (
+    "The model, its RDropModel and its optimizer must all be made inside the same "
+    "`strategy.scope()`, that of the strategy they are trained with."
+)
+
+
+def _current() -> Any:
+    """Returns the strategy whose scope is open, None outside of all and off TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        return None
     import tensorflow as tf
 
-    own = getattr(model, "_distribute_strategy", None)
-    if own is not None:
-        return own
-    with _no_scope():
-        return tf.distribute.get_strategy()
+    return tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
 
 
-def _no_scope() -> Any:
-    import tensorflow as tf
+def _of(model: keras.Model) -> Any:
+    """Returns the strategy a model was made under, None for none."""
+    return getattr(model, "_distribute_strategy", None)
 
-    return tf.init_scope()
+
+def _or_none(strategy: Any) -> Any:
+    """Turns TensorFlow's default strategy, which stands for none, into None."""
+    return None if type(strategy).__name__ == "_DefaultDistributionStrategy" else strategy
 
 
 def _name(strategy: Any) -> str:
-    name = type(strategy).__name__
-    return "no strategy" if name == "_DefaultDistributionStrategy" else name
+    return "no strategy" if strategy is None else type(strategy).__name__

@@ -15,6 +15,7 @@ def tiny_vit(
     depth: int,
     width: int,
     heads: int,
+    hidden: int,
     dropout: float,
 ) -> keras.Model:
     """Builds a pre-norm vision transformer for square one-channel images.
@@ -31,6 +32,7 @@ def tiny_vit(
         depth: Transformer layers.
         width: Features of a token, a multiple of `heads`.
         heads: Attention heads.
+        hidden: Features between the two projections of the feed-forward block.
         dropout: The rate, the same everywhere.
 
     Returns:
@@ -43,7 +45,7 @@ def tiny_vit(
     Example:
 
     >>> model = tiny_vit(image_size=8, patch_size=2, max_pixel=16, num_classes=10,
-    ...                  depth=2, width=64, heads=4, dropout=0.1)
+    ...                  depth=2, width=64, heads=4, hidden=128, dropout=0.1)
     >>> model.input_shape, model.output_shape
     ((None, 64), (None, 10))
     """
@@ -56,7 +58,7 @@ def tiny_vit(
     x = layers.Dropout(dropout)(x)
     for _ in range(depth):
         x = _attention_block(x, width, heads, dropout)
-        x = _feed_forward_block(x, width, dropout)
+        x = _feed_forward_block(x, width, hidden, dropout)
     x = layers.LayerNormalization(epsilon=1e-6)(x)
     x = layers.GlobalAveragePooling1D()(x)
     logits = layers.Dense(num_classes, name="logits")(x)
@@ -92,9 +94,9 @@ def _attention_block(x: Tensor, width: int, heads: int, dropout: float) -> Tenso
     return layers.Add()([x, layers.Dropout(dropout)(y)])
 
 
-def _feed_forward_block(x: Tensor, width: int, dropout: float) -> Tensor:
+def _feed_forward_block(x: Tensor, width: int, hidden: int, dropout: float) -> Tensor:
     y = layers.LayerNormalization(epsilon=1e-6)(x)
-    y = layers.Dense(4 * width, activation="gelu")(y)
+    y = layers.Dense(hidden, activation="gelu")(y)
     y = layers.Dropout(dropout)(y)
     y = layers.Dense(width)(y)
     return layers.Add()([x, layers.Dropout(dropout)(y)])

@@ -1,0 +1,30 @@
+"""The data sets that `rdrop` knows, as data: one module a task."""
+
+from rdrop_tf.recipes.digits import DIGITS
+from rdrop_tf.recipes.recipe import Recipe
+
+__all__ = ["DIGITS", "RECIPES", "Recipe", "find_recipe"]
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS,)}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Finds a recipe by its name.
+
+    Args:
+        name: One of the names that `rdrop recipes` lists.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: If there is no recipe of that name.
+
+    Example:
+
+    >>> find_recipe("digits").task
+    'digits'
+    """
+    if name not in RECIPES:
+        raise ValueError(f"a recipe must be one of {', '.join(RECIPES)}; got {name!r}")
+    return RECIPES[name]

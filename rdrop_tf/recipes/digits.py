@@ -1,0 +1,24 @@
+"""scikit-learn's handwritten digits: the main job, which needs no download.
+
+Everything but alpha was chosen for ordinary training (alpha 0), and alpha afterwards, both by
+the validation images alone.
+"""
+
+from rdrop_tf.recipes.recipe import Recipe
+
+DIGITS = Recipe(
+    name="digits",
+    task="digits",
+    summary="which digit is it? 8x8 grey images, 200 to learn from, a 2-layer vision transformer",
+    source="bundled with scikit-learn (UCI Optical Recognition of Handwritten Digits)",
+    paper="not a data set of the paper",
+    alpha=1.0,
+    seeds=5,
+    epochs=100,
+    batch_size=50,
+    learning_rate=2e-3,
+    warmup_epochs=10,
+    probe_every=10,
+    split={"train": 200, "validation": 400, "seed": 0},
+    model={"depth": 2, "width": 64, "heads": 4, "hidden": 128, "dropout": 0.1},
+)

@@ -1,0 +1,35 @@
+"""Data, model, loss, metric and decoding put together, and what runs them."""
+
+from rdrop_tf.tasks.compare import Comparison, compare
+from rdrop_tf.tasks.consistency import ConsistencyProbe, pass_divergence
+from rdrop_tf.tasks.evaluate import evaluate
+from rdrop_tf.tasks.predict import predict
+from rdrop_tf.tasks.progress import Progress
+from rdrop_tf.tasks.registry import make_task
+from rdrop_tf.tasks.run_folder import RunFolder
+from rdrop_tf.tasks.statistics import PairedDifference, paired_difference, verdict
+from rdrop_tf.tasks.task import Examples, Metric, Splits, Task
+from rdrop_tf.tasks.tiny_vit import tiny_vit
+from rdrop_tf.tasks.train import RunResult, train
+
+__all__ = [
+    "Comparison",
+    "ConsistencyProbe",
+    "Examples",
+    "Metric",
+    "PairedDifference",
+    "Progress",
+    "RunFolder",
+    "RunResult",
+    "Splits",
+    "Task",
+    "compare",
+    "evaluate",
+    "make_task",
+    "paired_difference",
+    "pass_divergence",
+    "predict",
+    "tiny_vit",
+    "train",
+    "verdict",
+]

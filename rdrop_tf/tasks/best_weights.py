@@ -1,0 +1,53 @@
+"""The state after the epoch that was best by validation."""
+
+from typing import Any
+
+import keras
+from keras import ops
+from numpy.typing import NDArray
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Remembers the state of model and optimizer after the best epoch.
+
+    It is kept in memory: the models here are small, and Keras takes longer to write a
+    `.keras` file than to train an epoch of them. The first of several equal epochs counts.
+
+    Args:
+        monitor: The log to judge by.
+        higher_is_better: Whether more of it is better.
+
+    Example:
+
+    >>> import numpy as np
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> best = BestWeights("loss", higher_is_better=False)
+    >>> _ = model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=3, verbose=0, callbacks=[best])
+    >>> best.restore()
+    >>> best.epoch
+    3
+    """
+
+    def __init__(self, monitor: str, higher_is_better: bool) -> None:
+        super().__init__()
+        self.monitor = monitor
+        self.higher_is_better = higher_is_better
+        self.value: float | None = None
+        self.epoch = 0
+        self._state: list[NDArray[Any]] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Copies the state where this epoch is the best so far."""
+        value = (logs or {})[self.monitor]
+        if self.value is None or (value > self.value if self.higher_is_better else value < self.value):
+            self.value, self.epoch = value, epoch + 1
+            self._state = [ops.convert_to_numpy(variable).copy() for variable in self._variables()]
+
+    def restore(self) -> None:
+        """Puts the remembered state back."""
+        for variable, value in zip(self._variables(), self._state, strict=True):
+            variable.assign(value)
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.model.optimizer.variables]

@@ -1,0 +1,112 @@
+"""Callbacks that write a run's figures as they come."""
+
+import csv
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Writes one csv row an epoch, at once, so that a run cut short leaves its figures.
+
+    The fields are those of the first epoch's logs and of `fields`; a figure that an epoch
+    does not have is an empty cell.
+
+    Args:
+        path: The csv file.
+        fields: Logs that not every epoch has.
+        without: Logs that mean nothing in this run and are left empty.
+    """
+
+    def __init__(self, path: Path, fields: Iterable[str] = (), without: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._path = path
+        self._fields = list(fields)
+        self._without = set(without)
+        self._rows: _CsvRows | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Starts the epoch's clock."""
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Writes the epoch's row."""
+        figures = {name: value for name, value in (logs or {}).items() if name not in self._without}
+        row = {"epoch": epoch + 1, "seconds": time.perf_counter() - self._started, **figures}
+        if self._rows is None:
+            names = dict.fromkeys([*row, *(logs or {}), *self._fields])
+            self._rows = _CsvRows(self._path, names)
+        self._rows.write(row)
+
+
+class StepLog(keras.callbacks.Callback):
+    """Writes one csv row a training step: its own figures, not the epoch's running means.
+
+    Keras' logs of a step are means since the epoch began. A step's own figure is what its
+    mean's total and count grew by.
+
+    Args:
+        path: The csv file.
+        names: The logs to write; they must be means.
+    """
+
+    def __init__(self, path: Path, names: Iterable[str]) -> None:
+        super().__init__()
+        self._path = path
+        self._names = tuple(names)
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Opens the file."""
+        self._rows = _CsvRows(self._path, ["step", "epoch", "seconds", "learning_rate", *self._names])
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Remembers the epoch; Keras has just set the means back to 0."""
+        self._epoch = epoch + 1
+        self._before = dict.fromkeys(self._names, (0.0, 0.0))
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Starts the step's clock."""
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Writes the step's row."""
+        # Reading the figures waits for the step to end, where a device works on its own.
+        figures = {name: self._own(name) for name in self._names}
+        optimizer = self.model.optimizer
+        self._rows.write(
+            {
+                "seconds": time.perf_counter() - self._started,
+                "step": int(optimizer.iterations),
+                "epoch": self._epoch,
+                "learning_rate": float(ops.convert_to_numpy(optimizer.learning_rate)),
+                **figures,
+            }
+        )
+
+    def _own(self, name: str) -> float | None:
+        """Returns what this step added to a mean; None where it added nothing."""
+        mean = next(metric for metric in self.model.metrics if metric.name == name)
+        total, count = float(mean.total), float(mean.count)
+        total_before, count_before = self._before[name]
+        self._before[name] = (total, count)
+        grown = count - count_before
+        return (total - total_before) / grown if grown else None
+
+
+class _CsvRows:
+    """A csv file that is complete after every row and never left open."""
+
+    def __init__(self, path: Path, fields: Iterable[str]) -> None:
+        self._path = path
+        self._fields = list(fields)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self._fields).writeheader()
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self._fields, restval="").writerow(row)

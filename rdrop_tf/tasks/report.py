@@ -1,0 +1,61 @@
+"""A comparison as text: the table, and what it allows to say."""
+
+from rdrop_tf.tasks.comparison import AlphaRow, Comparison
+
+HEADER = ("alpha", "test mean", "range", "difference", "95 % interval", "ms/step", "validation")
+
+
+def report(comparison: Comparison) -> str:
+    """Writes a comparison as a table and sentences, in ASCII.
+
+    Args:
+        comparison: What `compare` found.
+
+    Returns:
+        Several lines.
+    """
+    metric = comparison.metric
+    title = (
+        f"{comparison.recipe.name}: test {metric.name}"
+        f"{f' in {metric.unit}' if metric.unit else ''} on {comparison.test_examples} examples, "
+        f"{len(comparison.seeds)} seeds, {comparison.recipe.epochs} epochs each"
+    )
+    rows = [_cells(row, comparison.rows[0]) for row in comparison.rows]
+    return "\n".join([title, "", *_table([HEADER, *rows]), "", *comparison.verdicts, *_caveats(comparison)])
+
+
+def _cells(row: AlphaRow, baseline: AlphaRow) -> tuple[str, ...]:
+    difference = interval = "-"
+    speed = f"{row.milliseconds_per_step:.1f}"
+    if row.difference is not None:
+        difference = f"{row.difference.mean:+.2f}"
+        interval = f"{row.difference.low:+.2f} to {row.difference.high:+.2f}"
+        speed += f" (x{row.milliseconds_per_step / baseline.milliseconds_per_step:.2f})"
+    return (
+        f"{row.alpha:g}",
+        f"{row.test_mean:.2f}",
+        f"{row.test_low:.2f} to {row.test_high:.2f}",
+        difference,
+        interval,
+        speed,
+        f"{row.validation_mean:.2f}",
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _caveats(comparison: Comparison) -> list[str]:
+    """What the intervals do not cover."""
+    caveats = [
+        "The interval is over seeds (initial weights, order, dropout) on one split of this data, "
+        "not over other data."
+    ]
+    if len(comparison.rows) > 2:
+        caveats.append(
+            "Each interval stands alone: the best of several alphas looks better than it is. "
+            "Choose alpha by the validation column."
+        )
+    return caveats

@@ -1,0 +1,116 @@
+"""The folder of one run: plain files that anything can read."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+EpochCurves = dict[str, list[float | None]]
+
+
+class RunFolder:
+    """Where a run's files lie and how they are read and written.
+
+    | file | holds |
+    |---|---|
+    | `config.json` | the recipe, alpha and seed: what it takes to run it again |
+    | `environment.json` | machine and versions |
+    | `steps.csv` | one row a training step |
+    | `epochs.csv` | one row an epoch |
+    | `checkpoints/last.keras`, `checkpoints/best.keras` | the model after the last epoch, and after the one best by validation |
+    | `result.json` | the final figures |
+    | `plot.png` | the learning curves |
+
+    Args:
+        path: The folder.
+
+    Example:
+
+    >>> import tempfile
+    >>> folder = RunFolder.create(Path(tempfile.mkdtemp()) / "run")
+    >>> folder.write_json("result.json", {"test": 0.9})
+    >>> folder.read_json("result.json")
+    {'test': 0.9}
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> "RunFolder":
+        """Makes the folder.
+
+        Raises:
+            ValueError: If it exists and holds something: a run never overwrites another.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ValueError(
+                f"a run needs a new or empty folder; got {str(path)!r}, which holds something: "
+                "choose another one or remove it"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Opens the folder of a run that has ended.
+
+        Raises:
+            ValueError: If it is none, or holds no result yet.
+        """
+        if not (path / "config.json").is_file():
+            raise ValueError(
+                f"a run is a folder that `rdrop train` wrote; got {str(path)!r}, which holds no "
+                "config.json"
+            )
+        if not cls(path).checkpoint("last").is_file():
+            raise ValueError(
+                f"a run must have ended; {str(path)!r} holds no checkpoints/last.keras: "
+                "train it again into a new folder"
+            )
+        return cls(path)
+
+    @property
+    def steps(self) -> Path:
+        """Returns the path of the figures by step."""
+        return self.path / "steps.csv"
+
+    @property
+    def epochs(self) -> Path:
+        """Returns the path of the figures by epoch."""
+        return self.path / "epochs.csv"
+
+    @property
+    def plot(self) -> Path:
+        """Returns the path of the picture."""
+        return self.path / "plot.png"
+
+    def checkpoint(self, which: str) -> Path:
+        """Returns the path of the checkpoint "last" or "best"."""
+        return self.path / "checkpoints" / f"{which}.keras"
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Writes a json file that people can read too."""
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (self.path / name).write_text(text + "\n", encoding="utf-8")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Reads a json file."""
+        content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
+        return content
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows of the same fields as csv, the fields' names first."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_columns(path: Path) -> EpochCurves:
+    """Reads a csv of numbers by column; an empty cell is None."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) if row[name] else None for row in rows] for name in rows[0]}
