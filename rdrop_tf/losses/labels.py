@@ -1,5 +1,6 @@
 """Integer labels: which are classes, and the error for those that are not."""
 
+import re
 from typing import Any
 
 import keras
@@ -43,6 +44,12 @@ def rule(classes: Any) -> str:
     )
 
 
+def from_graph(error: Exception) -> ValueError | None:
+    """Returns the error about labels that stands in TensorFlow's report of an assertion."""
+    found = re.search(r"\[(Labels must be .*?)\] \[(\S+)\] \[to\] \[(\S+)\]", str(error))
+    return ValueError("{} {} to {}".format(*found.groups())) if found else None
+
+
 def _is_jax_tracer(x: Tensor) -> bool:
     import jax
 
@@ -58,7 +65,7 @@ def _tensorflow_require(labels: Tensor, bad: Tensor, classes: int | Tensor) -> N
             raise ValueError(message(found.min(), found.max(), classes))
         return
     found = tf.boolean_mask(labels, bad)
-    text = [rule(classes), "Received: labels from", tf.reduce_min(found)]
+    text = [f"{rule(classes)} Received: labels from", tf.reduce_min(found)]
     tf.debugging.Assert(
         tf.logical_not(tf.reduce_any(bad)), [*text, "to", tf.reduce_max(found)], summarize=1
     )

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.losses import labels
 from rdrop_tf.losses.checks import check_choice
 from rdrop_tf.losses.heads import Divergence
 from rdrop_tf.losses.rdrop_loss import NORMALIZATIONS
@@ -233,7 +234,13 @@ class RDropModel(BackendStep, keras.Model):
             x, y, options = self._preprocessed_for_fit(x, y, options)
         with listen() as draws:
             options["callbacks"] = _with(options.get("callbacks"), Watch(self, draws))
-            return super().fit(x, y, **options)
+            try:
+                return super().fit(x, y, **options)
+            except Exception as error:
+                named = labels.from_graph(error)
+                if named is None:
+                    raise
+                raise named from None
 
     def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
         """Evaluates as `keras.Model.evaluate`, with one pass."""
