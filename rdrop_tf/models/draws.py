@@ -55,6 +55,15 @@ def listen() -> Iterator[Draws]:
         module.draw_seed = original
 
 
+def layers_with_generators(model: keras.Model) -> set[str]:
+    """Returns the layers that own a seed generator, whether they draw from it or not.
+
+    The only trace that Keras' dropout leaves on Torch, where it draws from Torch's own
+    generator.
+    """
+    return {str(layer.name) for layer in model._flatten_layers() if layer._seed_generators}
+
+
 def _owner(frame: FrameType | None) -> str | None:
     """Returns the name of the innermost layer; None for draws that make initial weights."""
     while frame is not None:

@@ -134,11 +134,13 @@ class RDropCompileLoss(CompileLoss):  # type: ignore[misc]
 
     def build(self, y_true: Nested, y_pred: Nested) -> None:
         super().build(y_true, y_pred)
-        names = [entry.name for entry in self._flat_losses]
-        self._alpha.check_outputs(names)
+        # Only whole if what follows succeeds: on Torch `fit` goes on after a failed build.
+        self.built = False
+        self._alpha.check_outputs(entry.name for entry in self._flat_losses)
         self._flat_losses = [
             entry._replace(loss=self._output_loss(entry)) for entry in self._flat_losses
         ]
+        self.built = True
 
     def with_passes(
         self, view: PassesInView, y: Nested, y_pred: Nested, sample_weight: Nested | None
@@ -196,12 +198,11 @@ def _add(total: Tensor | None, x: Tensor) -> Tensor:
 
 
 def _per_position(sample_weight: Tensor | None, y_pred: Tensor) -> Tensor | None:
-    """Gives one weight per example as many axes as losses per position have."""
-    if sample_weight is None or len(sample_weight.shape) != 1:
+    """Repeats one weight per example for every position of a loss, where Keras fails."""
+    if sample_weight is None or len(sample_weight.shape) != 1 or len(y_pred.shape) < 3:
         return sample_weight
-    for _ in range(len(y_pred.shape) - 2):
-        sample_weight = ops.expand_dims(sample_weight, -1)
-    return sample_weight
+    weights = ops.reshape(sample_weight, (-1, *[1] * (len(y_pred.shape) - 2)))
+    return ops.broadcast_to(weights, ops.shape(y_pred)[:-1])
 
 
 def _specs(data: Nested) -> Nested:

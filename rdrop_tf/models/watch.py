@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from rdrop_tf.losses.labels import rule
-from rdrop_tf.models.draws import Draws
+from rdrop_tf.models.draws import Draws, layers_with_generators
 
 if TYPE_CHECKING:
     from rdrop_tf.models.rdrop_model import RDropModel
@@ -29,6 +29,8 @@ class Watch(keras.callbacks.Callback):
         super().__init__()
         self._rdrop, self._draws = rdrop, draws
         self._done = rdrop.one_pass
+        if keras.backend.backend() == "torch":
+            draws.fresh |= layers_with_generators(rdrop.model)
         self._steps = 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

@@ -74,7 +74,7 @@ def test_added_losses_count_once(forward: str) -> None:
     model(x, training=True)
     expected = float(sum(ops.convert_to_numpy(loss) for loss in model.losses))
     found = run_passes(model, x, 2, forward)
-    assert float(found.added_loss) == pytest.approx(expected, rel=1e-6)
+    assert float(ops.convert_to_numpy(found.added_loss)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_concat_never_changes_the_batch() -> None:

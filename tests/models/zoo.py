@@ -123,9 +123,15 @@ def regularised(rate: float) -> keras.Model:
     return keras.Model(x, layers.Dense(CLASSES)(layers.Dropout(rate)(h)))
 
 
+def constant(value: float) -> keras.initializers.Initializer:
+    return keras.initializers.Constant(value)
+
+
 def batch_norm(rate: float) -> keras.Model:
     x = keras.Input((8,))
-    h = layers.BatchNormalization(momentum=0.8)(layers.Dense(16, activation="tanh")(x))
+    # From 0.5 up, so that no weight passes 1, where one rounding is 1.2e-7 already.
+    norm = layers.BatchNormalization(momentum=0.8, gamma_initializer=constant(0.5))
+    h = norm(layers.Dense(16, activation="tanh")(x))
     return keras.Model(x, layers.Dense(CLASSES)(layers.Dropout(rate)(h)))
 
 
@@ -172,7 +178,7 @@ CASES = {
         masked,
         tokens,
         fit={"sample_weight": ROW_WEIGHTS},
-        plain_fit={"sample_weight": ROW_WEIGHTS[:, None]},
+        plain_fit={"sample_weight": np.repeat(ROW_WEIGHTS[:, None], TOKENS, axis=1)},
     ),
     "class weights": Case(functional, features, fit={"class_weight": {0: 1.0, 1: 3.0, 2: 0.5}}),
     "regularisers": Case(regularised, features),
