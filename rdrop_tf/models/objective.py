@@ -202,7 +202,8 @@ def _per_position(sample_weight: Tensor | None, y_pred: Tensor) -> Tensor | None
     if sample_weight is None or len(sample_weight.shape) != 1 or len(y_pred.shape) < 3:
         return sample_weight
     weights = ops.reshape(sample_weight, (-1, *[1] * (len(y_pred.shape) - 2)))
-    return ops.broadcast_to(weights, ops.shape(y_pred)[:-1])
+    # A product, not a broadcast view: Keras multiplies weights by the mask in place on Torch.
+    return weights * ops.ones_like(y_pred[..., 0], dtype=weights.dtype)
 
 
 def _specs(data: Nested) -> Nested:

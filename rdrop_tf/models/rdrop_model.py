@@ -285,14 +285,19 @@ class RDropModel(BackendStep, keras.Model):
         if validation is not None:
             parts = validation if isinstance(validation, tuple) else (validation,)
             options["validation_data"] = preprocessed(self.model, *parts, batch_size=size)
+        # Raw samples are shuffled one by one above; Keras would shuffle batches, or warn.
+        options["shuffle"] = False
         return data, None, options
 
     # Saving
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
+        model = serialize(self.model)
+        # How the wrapped model was compiled by itself is not how it is trained here.
+        model.pop("compile_config", None)
         return {
-            "model": serialize(self.model),
+            "model": model,
             "alpha": serialize(self.alpha),
             "divergence": serialize(self.divergence),
             "normalize": self.normalize,
