@@ -9,8 +9,9 @@ from keras import ops
 from rdrop_tf._typing import Tensor
 from rdrop_tf.losses.checks import check_alpha
 
-Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
-AlphaLike: TypeAlias = "float | Schedule | Mapping[str, float | Schedule]"
+# A number, a `LearningRateSchedule`, or one of these by output name. Keras ships no types, so
+# a schedule is Any to a type checker.
+AlphaLike: TypeAlias = float | Mapping[str, Any] | Any
 
 
 class Alpha:
@@ -26,7 +27,7 @@ class Alpha:
         self.variables = {
             name: keras.Variable(value, dtype="float32", trainable=False, name="alpha")
             for name, value in self.entries.items()
-            if not isinstance(value, Schedule)
+            if not _is_schedule(value)
         }
 
     @property
@@ -42,12 +43,12 @@ class Alpha:
     def is_zero_for(self, output: str) -> bool:
         """Whether this output's alpha is a constant 0."""
         entry = self._entry(output)
-        return not isinstance(entry, Schedule) and entry == 0
+        return not _is_schedule(entry) and entry == 0
 
     def value(self, output: str, step: Tensor) -> Tensor:
         """Returns alpha of one output at an optimizer step, as a tensor."""
         entry = self._entry(output)
-        if isinstance(entry, Schedule):
+        if _is_schedule(entry):
             return ops.cast(entry(step), "float32")
         return ops.convert_to_tensor(self.variables[self._key(output)])
 
@@ -70,7 +71,7 @@ class Alpha:
         same_kind = (
             isinstance(alpha, Mapping) == self.by_output
             and entries.keys() == self.entries.keys()
-            and not any(isinstance(v, Schedule) for v in [*entries.values(), *self.entries.values()])
+            and not any(map(_is_schedule, [*entries.values(), *self.entries.values()]))
         )
         if not same_kind:
             raise ValueError(
@@ -98,4 +99,8 @@ def _entries(alpha: AlphaLike) -> dict[str, Any]:
 
 
 def _entry(value: Any, name: str) -> Any:
-    return value if isinstance(value, Schedule) else check_alpha(value, name)
+    return value if _is_schedule(value) else check_alpha(value, name)
+
+
+def _is_schedule(value: Any) -> bool:
+    return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)

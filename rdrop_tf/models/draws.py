@@ -40,7 +40,7 @@ class Draws:
 def listen() -> Iterator[Draws]:
     """Notes the draws of everything that runs inside."""
     draws = Draws()
-    module = import_module(f"keras.src.backend.{keras.backend.backend()}.random")
+    module: Any = import_module(f"keras.src.backend.{keras.backend.backend()}.random")
     original = module.draw_seed
 
     def draw_seed(seed: Any) -> Any:

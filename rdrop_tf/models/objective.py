@@ -93,13 +93,12 @@ class OutputLoss(keras.losses.Loss):
     def __call__(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> Tensor:
+        """Returns the user's loss of one pass, or R-Drop's of the passes in view."""
         if self.view.passes is None:
             return self.loss(y_true, y_pred, _per_position(sample_weight, y_pred))
         return self.view.passes.loss(self, y_true, y_pred, sample_weight)
 
-    def terms(
-        self, y_true: Tensor, passes: list[Tensor], sample_weight: Tensor | None
-    ) -> Terms:
+    def terms(self, y_true: Tensor, passes: list[Tensor], sample_weight: Tensor | None) -> Terms:
         """Returns the sums of this output for some passes."""
         return rdrop_terms(
             y_true,
@@ -117,7 +116,7 @@ class _PerThread(threading.local):
     passes: PassesInView | None = None
 
 
-class RDropCompileLoss(CompileLoss):  # type: ignore[misc]
+class RDropCompileLoss(CompileLoss):
     """Keras' compiled loss with an `OutputLoss` in the place of each loss."""
 
     def __init__(
@@ -132,7 +131,11 @@ class RDropCompileLoss(CompileLoss):  # type: ignore[misc]
         super().__init__(loss, loss_weights, output_names=output_names)
         self._alpha, self._divergence = alpha, divergence
 
+    # What Keras makes of losses, loss weights and outputs: (path, loss, loss_weights, name).
+    _flat_losses: list[Any]
+
     def build(self, y_true: Nested, y_pred: Nested) -> None:
+        """Matches losses to outputs as Keras does, then puts ours in their place."""
         super().build(y_true, y_pred)
         # Only whole if what follows succeeds: on Torch `fit` goes on after a failed build.
         self.built = False
@@ -157,9 +160,7 @@ class RDropCompileLoss(CompileLoss):  # type: ignore[misc]
             for output in outputs:
                 output.view.passes = None
 
-    def _build_without_state(
-        self, y: Nested, y_pred: Nested, sample_weight: Nested | None
-    ) -> None:
+    def _build_without_state(self, y: Nested, y_pred: Nested, sample_weight: Nested | None) -> None:
         """Lets Keras build the losses from shapes, before passes come into view."""
         keras.src.backend.compute_output_spec(self, *_specs((y, y_pred, sample_weight)))
 

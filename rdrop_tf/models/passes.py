@@ -50,7 +50,7 @@ def separate_calls(model: keras.Model, x: Nested, passes: int) -> Forward:
     """
     predictions, added = [model(x, training=True)], [_sum(losses_of_last_call(model))]
     for _ in range(passes - 1):
-        with _without_state_changes(model):
+        with _WithoutStateChanges(model):
             predictions.append(model(x, training=True))
             added.append(_sum(losses_of_last_call(model)))
     return Forward(predictions, _plus(_mean(added), _sum(losses_of_weights(model))))
@@ -99,20 +99,16 @@ def _repeat(leaf: Any, times: int) -> Tensor:
 
 
 def split_rows(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
-    """Cuts a tensor into parts of `rows` rows; mask and kept logits go with each part."""
+    """Cuts a tensor into parts of `rows` rows each; mask and kept logits go with the parts."""
     _check_rows(x, rows, parts)
-    pieces = _slices(x, rows, parts)
-    # Logits first: a tensor that carries them may carry a mask as well.
+    # One split, not slices: its gradient is one concatenation, not a padded sum.
+    pieces = list(ops.split(x, parts, axis=0))
     for getter, setter in ((get_logits, set_logits), (get_mask, set_mask)):
         attached = getter(x)
         if attached is not None:
-            for piece, part in zip(pieces, _slices(attached, rows, parts), strict=True):
+            for piece, part in zip(pieces, ops.split(attached, parts, axis=0), strict=True):
                 setter(piece, part)
     return pieces
-
-
-def _slices(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
-    return [x[k * rows : (k + 1) * rows] for k in range(parts)]
 
 
 def _check_rows(x: Tensor, rows: Any, parts: int) -> None:
@@ -145,7 +141,7 @@ def _mean(values: Sequence[Tensor | None]) -> Tensor | None:
     return sum(present[1:], present[0]) / len(present) if present else None
 
 
-class _without_state_changes:
+class _WithoutStateChanges:
     """A scope in which a call changes no float state of the model, only integer state.
 
     Integer state is what noise is drawn from (seeds and counters): it must move on, or the

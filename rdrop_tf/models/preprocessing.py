@@ -29,7 +29,8 @@ def preprocessed(
         model: A model that `preprocesses`.
         x: Raw samples: lists of strings, arrays, dicts or tuples of these, or a
             `tf.data.Dataset` of batches.
-        y, sample_weight: Labels and weights, None for a data set.
+        y: Labels, None for a data set.
+        sample_weight: Weights, None for a data set.
         batch_size: Samples a batch, 32 by default.
         shuffle: Whether to shuffle the samples before each epoch. A data set keeps its order.
     """
@@ -44,6 +45,33 @@ def preprocessed(
             f"Received: x of type {type(x).__name__}"
         )
     return _RawBatches(model, (x, y, sample_weight), batch_size or 32, shuffle)
+
+
+def preprocessed_for_fit(
+    model: keras.Model, x: Any, y: Any, options: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Turns raw samples into data sets, for the arguments of `fit`.
+
+    Returns:
+        The data, and the other arguments without those that it has used up.
+    """
+    options = dict(options)
+    size = options.pop("batch_size", None)
+    if options.get("validation_split"):
+        raise ValueError(
+            "`validation_split` cannot cut raw samples of a task; pass `validation_data`. "
+            f"Received: validation_split={options['validation_split']}"
+        )
+    # Shuffled sample by sample here; Keras would shuffle whole batches, or warn.
+    shuffle = bool(options.get("shuffle", True))
+    options["shuffle"] = False
+    weight = options.pop("sample_weight", None)
+    data = preprocessed(model, x, y, weight, batch_size=size, shuffle=shuffle)
+    validation = options.get("validation_data")
+    if validation is not None:
+        parts = validation if isinstance(validation, tuple) else (validation,)
+        options["validation_data"] = preprocessed(model, *parts, batch_size=size)
+    return data, options
 
 
 class _RawBatches(keras.utils.PyDataset):

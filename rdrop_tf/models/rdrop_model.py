@@ -7,15 +7,13 @@ from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.losses import labels
-from rdrop_tf.losses.checks import check_choice
 from rdrop_tf.losses.heads import Divergence
-from rdrop_tf.losses.rdrop_loss import NORMALIZATIONS
-from rdrop_tf.losses.resolve import DIVERGENCES
 from rdrop_tf.models.alpha import Alpha, AlphaLike
+from rdrop_tf.models.arguments import check_arguments
 from rdrop_tf.models.draws import listen
 from rdrop_tf.models.objective import PassesInView, RDropCompileLoss, check_losses
-from rdrop_tf.models.passes import FORWARDS, batch_size
-from rdrop_tf.models.preprocessing import preprocessed, preprocesses
+from rdrop_tf.models.passes import batch_size
+from rdrop_tf.models.preprocessing import preprocessed, preprocessed_for_fit, preprocesses
 from rdrop_tf.models.seeds import load_seed_states, save_seed_states
 from rdrop_tf.models.strategy import check_optimizer, check_scope_of_fit, check_strategy
 from rdrop_tf.models.watch import Watch
@@ -26,11 +24,8 @@ elif keras.backend.backend() == "jax":
     from rdrop_tf.models.step_jax import JaxStep as BackendStep
 elif keras.backend.backend() == "torch":
     from rdrop_tf.models.step_torch import TorchStep as BackendStep
-else:
-    raise ImportError(
-        "rdrop_tf trains on the Keras backends tensorflow, jax and torch. "
-        f"Received: KERAS_BACKEND={keras.backend.backend()}"
-    )
+else:  # Keras itself cannot train on the others, and says so.
+    BackendStep = object  # type: ignore[misc, assignment]
 
 
 @keras.saving.register_keras_serializable(package="rdrop_tf")
@@ -75,10 +70,9 @@ class RDropModel(BackendStep, keras.Model):
             `tf.distribute` scope.
 
     Example:
-
     >>> import keras, numpy as np
     >>> from rdrop_tf import RDropModel
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.1), keras.layers.Dense(3)])
+    >>> model = keras.Sequential([keras.layers.Dropout(0.1), keras.layers.Dense(3)])
     >>> rdrop = RDropModel(model, alpha=1.0)
     >>> rdrop.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     >>> x, y = np.ones((8, 4), "float32"), np.arange(8) % 3
@@ -99,7 +93,7 @@ class RDropModel(BackendStep, keras.Model):
         every: int = 1,
         name: str | None = None,
     ) -> None:
-        _check_arguments(model, divergence, normalize, passes, forward, every)
+        check_arguments(model, divergence, normalize, passes, forward, every)
         check_strategy(model)
         weights = Alpha(alpha)
         super().__init__(name=name or f"rdrop_{model.name}", dtype=model.dtype_policy)
@@ -226,12 +220,13 @@ class RDropModel(BackendStep, keras.Model):
         """Trains as `keras.Model.fit`; warns when R-Drop cannot do anything.
 
         Args:
-            x, y: Data, as for the wrapped model. For a KerasHub task raw samples.
+            x: Data, as for the wrapped model. For a KerasHub task raw samples.
+            y: Labels, where `x` does not hold them.
             **options: All other arguments of `keras.Model.fit`.
         """
         check_scope_of_fit(self)
         if preprocesses(self.model):
-            x, y, options = self._preprocessed_for_fit(x, y, options)
+            (x, options), y = preprocessed_for_fit(self.model, x, y, options), None
         with listen() as draws:
             options["callbacks"] = _with(options.get("callbacks"), Watch(self, draws))
             try:
@@ -263,35 +258,10 @@ class RDropModel(BackendStep, keras.Model):
         """Exports the wrapped model, which serves a single pass."""
         return self.model.export(*args, **options)
 
-    def _preprocessed_for_fit(
-        self, x: Any, y: Any, options: dict[str, Any]
-    ) -> tuple[Any, Any, dict[str, Any]]:
-        options = dict(options)
-        size = options.pop("batch_size", None)
-        if options.get("validation_split"):
-            raise ValueError(
-                "`validation_split` cannot cut raw samples of a task; pass `validation_data`. "
-                f"Received: validation_split={options['validation_split']}"
-            )
-        data = preprocessed(
-            self.model,
-            x,
-            y,
-            options.pop("sample_weight", None),
-            batch_size=size,
-            shuffle=bool(options.get("shuffle", True)),
-        )
-        validation = options.get("validation_data")
-        if validation is not None:
-            parts = validation if isinstance(validation, tuple) else (validation,)
-            options["validation_data"] = preprocessed(self.model, *parts, batch_size=size)
-        # Raw samples are shuffled one by one above; Keras would shuffle batches, or warn.
-        options["shuffle"] = False
-        return data, None, options
-
     # Saving
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments, the wrapped model among them."""
         serialize = keras.saving.serialize_keras_object
         model = serialize(self.model)
         # How the wrapped model was compiled by itself is not how it is trained here.
@@ -309,6 +279,7 @@ class RDropModel(BackendStep, keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RDropModel":
+        """Makes the wrapped model and its wrapper anew."""
         config = dict(config)
         for key in ("model", "alpha", "divergence"):
             config[key] = keras.saving.deserialize_keras_object(
@@ -330,35 +301,9 @@ class RDropModel(BackendStep, keras.Model):
 
     def load_own_variables(self, store: Any) -> None:
         """Loads alpha and the random seed states: the next step is the next step."""
-        own = {key: store[key] for key in store.keys() if key != "seed_states"}
-        super().load_own_variables(own)
-        if "seed_states" in store.keys():
-            load_seed_states(self, store["seed_states"])
-
-
-def _check_arguments(
-    model: Any, divergence: Any, normalize: Any, passes: Any, forward: Any, every: Any
-) -> None:
-    if not isinstance(model, keras.Model):
-        raise ValueError(
-            "RDropModel wraps a keras.Model: functional, sequential, subclassed or a KerasHub "
-            f"task. Received: {model!r} of type {type(model).__name__}"
-        )
-    if isinstance(model, RDropModel):
-        raise ValueError(f"The model '{model.name}' is an RDropModel already; wrap its `.model`")
-    if not callable(divergence):
-        check_choice("divergence", divergence, DIVERGENCES)
-    check_choice("normalize", normalize, NORMALIZATIONS)
-    check_choice("forward", forward, FORWARDS)
-    _check_whole("passes", passes, 2, "one pass has nothing to be consistent with")
-    _check_whole("every", every, 1, "1 computes the divergence on every step")
-
-
-def _check_whole(name: str, value: Any, least: int, why: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"`{name}` must be a whole number >= {least}: {why}. Received: {name}={value!r}"
-        )
+        saved = {key: store[key] for key in store.keys()}  # noqa: SIM118 (no mapping)
+        load_seed_states(self, saved.pop("seed_states"))
+        super().load_own_variables(saved)
 
 
 def _with(callbacks: Any, watch: Watch) -> Any:

@@ -22,4 +22,5 @@ class OneReplica:
     count = 1
 
     def sum(self, x: Tensor) -> Tensor:
+        """Returns the tensor: there is nothing to add."""
         return x

@@ -159,9 +159,11 @@ class _OwnNoise:
             variable.assign(tf.random.fold_in(state, self._replicas.index * _DRAWS_A_STEP))
 
     def __exit__(self, *error: Any) -> None:
+        import tensorflow as tf
+
         if error[0] is None:
             for variable, state in zip(self._states, self._common, strict=True):
-                variable.assign(state + [0, 1])
+                variable.assign(state + tf.constant([0, 1], state.dtype))
 
 
 def _for_each_replica(optimizer: Any, gradients: list[Tensor]) -> list[Tensor]:

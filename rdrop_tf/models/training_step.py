@@ -50,12 +50,16 @@ def step_loss(
 
     Args:
         model: The compiled RDropModel.
-        x, y, sample_weight: This replica's part of the batch.
+        x: Inputs of this replica's part of the batch.
+        y: Its labels.
+        sample_weight: Its weights.
         passes: 1 for a step without the divergence.
         replicas: The replicas that share the batch.
         training: False for evaluation, with one pass and without noise.
     """
-    forward = run_passes(model, x, passes, model.resolved_forward) if training else evaluation(model, x)
+    forward = (
+        run_passes(model, x, passes, model.resolved_forward) if training else evaluation(model, x)
+    )
     view = PassesInView(
         forward.predictions,
         alpha=model.alpha_weights,

@@ -34,6 +34,7 @@ class Watch(keras.callbacks.Callback):
         self._steps = 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Looks at the divergence of the first steps."""
         self._draws.listening = False
         if self._done:
             return
@@ -42,6 +43,7 @@ class Watch(keras.callbacks.Callback):
         self._look(logs or {}, last=self._steps >= _PATIENCE * self._rdrop.every)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Looks at the divergence of a short training, and at labels."""
         if not self._done:
             self._look(logs or {}, last=True)
         bad = float(self._rdrop.bad_labels_tracker.result())

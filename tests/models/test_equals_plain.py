@@ -28,9 +28,7 @@ def test_without_noise_training_is_plain_training(name: str) -> None:
     for forward in ("two_calls", "concat"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RDropWarning)
-            ours, logs = train(
-                case, 0.0, lambda m, f=forward: RDropModel(m, alpha=3.0, forward=f)
-            )
+            ours, logs = train(case, 0.0, lambda m, f=forward: RDropModel(m, alpha=3.0, forward=f))
         assert largest_difference(plain, ours) <= tolerance, forward
         np.testing.assert_allclose(logs["loss"], plain_logs["loss"], rtol=1e-5)
         # One concatenated product may round its halves differently.

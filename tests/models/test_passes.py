@@ -114,7 +114,9 @@ def test_concat_refuses_inputs_without_a_batch() -> None:
 
 
 def test_concat_refuses_outputs_that_are_not_by_row() -> None:
-    with pytest.raises(ValueError, match=r"one row for each row .*shape \(4, 2\) for 2 times 3 rows"):
+    with pytest.raises(
+        ValueError, match=r"one row for each row .*shape \(4, 2\) for 2 times 3 rows"
+    ):
         split_rows(np.zeros((4, 2)), 3, 2)
 
 

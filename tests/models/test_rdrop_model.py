@@ -187,8 +187,10 @@ def test_evaluate_and_predict_call_the_model_once_a_batch() -> None:
     rdrop.compile("sgd", sparse(), run_eagerly=True)
     x, y = zoo.features()
     model(x)
-    for run in (lambda: rdrop.evaluate(x, y, batch_size=8, verbose=0),
-                lambda: rdrop.predict(x, batch_size=8, verbose=0)):
+    for run in (
+        lambda: rdrop.evaluate(x, y, batch_size=8, verbose=0),
+        lambda: rdrop.predict(x, batch_size=8, verbose=0),
+    ):
         model.training_calls = model.other_calls = 0
         run()
         # JAX and Torch look at shapes once more before they run.
@@ -454,7 +456,9 @@ def test_labels_out_of_range_are_named_where_steps_are_compiled() -> None:
     x, y = zoo.features()
     y = y.copy()
     y[3] = -1
-    with pytest.raises(ValueError, match=r"Labels must be .*Received: 1 labels out of range in epoch 1"):
+    with pytest.raises(
+        ValueError, match=r"Labels must be .*Received: 1 labels out of range in epoch 1"
+    ):
         rdrop.fit(x, y, batch_size=8, verbose=0)
 
 
@@ -470,7 +474,9 @@ def test_labels_out_of_range_pass_where_they_have_no_weight() -> None:
 
 def test_alpha_for_an_unknown_output_is_refused() -> None:
     case = zoo.CASES["several outputs"]
-    with pytest.raises(ValueError, match=r"needs one entry for each output .*'kind', 'size'. Received"):
+    with pytest.raises(
+        ValueError, match=r"needs one entry for each output .*'kind', 'size'. Received"
+    ):
         zoo.train(case, 0.1, lambda m: RDropModel(m, alpha={"kind": 1.0, "sise": 1.0}))
 
 

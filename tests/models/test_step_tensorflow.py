@@ -1,5 +1,6 @@
 """Under `tf.distribute` two replicas train as one device does on the global batch."""
 
+import contextlib
 from typing import Any
 
 import keras
@@ -47,8 +48,6 @@ def unequal_tokens(rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(build: Any, data: Any, strategy: Any, **options: Any) -> tuple[keras.Model, dict[str, Any]]:
-    import contextlib
-
     optimizer = options.pop("optimizer", lambda: keras.optimizers.SGD(0.05, momentum=0.9))
     wrapping = options.pop("wrap", {})
     with strategy.scope() if strategy else contextlib.nullcontext():
@@ -100,7 +99,8 @@ def test_two_replicas_train_as_one_device(name: str, mirrored: Any) -> None:
 
 def test_turns_of_every_under_two_replicas(mirrored: Any) -> None:
     """One pass on the odd steps. PassScale is at 1 for first passes only every other step,
-    so the comparison is with one device, not with another `every`."""
+    so the comparison is with one device, not with another `every`.
+    """
     data = unequal_tokens(35)
     one, one_logs = fit(token_model, data, None, wrap={"every": 2})
     two, two_logs = fit(token_model, data, mirrored, wrap={"every": 2})
@@ -112,8 +112,6 @@ def test_evaluation_of_two_replicas_is_that_of_one_device(mirrored: Any) -> None
     data = unequal_tokens(35)
     results = []
     for strategy in (None, mirrored):
-        import contextlib
-
         with strategy.scope() if strategy else contextlib.nullcontext():
             rdrop = RDropModel(token_model())
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -186,22 +184,21 @@ def test_an_overflow_on_one_replica_skips_the_step_on_all(mirrored: Any) -> None
 
 @pytest.mark.parametrize("where", ["model", "wrapper", "optimizer", "fit"])
 def test_what_is_made_outside_of_the_scope_is_refused(where: str, mirrored: Any) -> None:
-    import contextlib
+    inside = {"model", "wrapper", "optimizer"} - {where} if where != "fit" else {"fit"}
 
-    scopes = {name: mirrored.scope for name in ("model", "wrapper", "optimizer", "fit")}
-    if where == "fit":
-        for name in ("model", "wrapper", "optimizer"):
-            scopes[name] = contextlib.nullcontext
-    else:
-        scopes[where] = contextlib.nullcontext
-    with pytest.raises(ValueError, match=r"inside the same `strategy.scope\(\)`.*Received: .*Mirrored"):
-        with scopes["model"]():
+    def scope(name: str) -> Any:
+        return mirrored.scope() if name in inside else contextlib.nullcontext()
+
+    def train() -> None:
+        with scope("model"):
             model = zoo.functional(0.1)
-        with scopes["wrapper"]():
-            rdrop = RDropModel(model)
-        with scopes["optimizer"]():
+        with scope("optimizer"):
             optimizer = keras.optimizers.SGD()
-        with scopes["wrapper"]():
+        with scope("wrapper"):
+            rdrop = RDropModel(model)
             rdrop.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        with scopes["fit"]():
+        with scope("fit"):
             rdrop.fit(*zoo.features(), verbose=0)
+
+    with pytest.raises(ValueError, match=r"same `strategy.scope\(\)`.*Received: .*Mirrored"):
+        train()

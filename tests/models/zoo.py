@@ -129,8 +129,9 @@ def constant(value: float) -> keras.initializers.Initializer:
 
 def batch_norm(rate: float) -> keras.Model:
     x = keras.Input((8,))
-    # From 0.5 up, so that no weight passes 1, where one rounding is 1.2e-7 already.
-    norm = layers.BatchNormalization(momentum=0.8, gamma_initializer=constant(0.5))
+    # Starts at 0.5, so that no weight reaches 1, where one rounding is 1.2e-7 already.
+    start = {"gamma_initializer": constant(0.5), "moving_variance_initializer": constant(0.5)}
+    norm = layers.BatchNormalization(momentum=0.8, **start)
     h = norm(layers.Dense(16, activation="tanh")(x))
     return keras.Model(x, layers.Dense(CLASSES)(layers.Dropout(rate)(h)))
 
