@@ -3,6 +3,7 @@
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import mean
 from rdrop_tf.losses.checks import check_last_axis, check_same_shape
 from rdrop_tf.losses.differences import finite_or_zero, last_argument, log_ratio
 from rdrop_tf.losses.log_probabilities import log_odds
@@ -37,7 +38,7 @@ def bernoulli_kl(a: Tensor, b: Tensor, from_logits: bool = True) -> Tensor:
     """
     a, b = check_same_shape(a, b)
     check_last_axis(a)
-    return ops.mean(bernoulli_kl_by_unit(a, b, from_logits), axis=-1)
+    return mean(bernoulli_kl_by_unit(a, b, from_logits))
 
 
 def bernoulli_kl_by_unit(a: Tensor, b: Tensor, from_logits: bool) -> Tensor:

@@ -33,8 +33,8 @@ def dense_cross_entropy(targets: Tensor, log_p: Tensor) -> Tensor:
 
 
 def binary_cross_entropy(yes: Tensor, no: Tensor, logits: Tensor) -> Tensor:
-    """Computes -yes log σ(x) - no log(1-σ(x)) of each unit, by softplus."""
-    return _times(yes, ops.softplus(-logits)) + _times(no, ops.softplus(logits))
+    """Computes -yes log σ(x) - no log(1-σ(x)) of each unit."""
+    return -_times(yes, ops.log_sigmoid(logits)) - _times(no, ops.log_sigmoid(-logits))
 
 
 def smooth(targets: Tensor, amount: float, classes: int | Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from keras import ops
 
 from rdrop_tf._keras import get_logits, get_mask
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import mean
 from rdrop_tf.losses.bernoulli_kl import bernoulli_kl_by_unit
 from rdrop_tf.losses.checks import check_labels_fit
 from rdrop_tf.losses.cross_entropy import (
@@ -53,7 +54,7 @@ class Positions:
     mask: Tensor | None = None
     # Places whose label is not a class, and the number of classes.
     bad_labels: Tensor | None = None
-    classes: int | Tensor | None = None
+    classes: int | Tensor = 0
 
 
 class Head(ABC):
@@ -157,16 +158,21 @@ class BernoulliHead(Head):
         else:
             divergence = _over_pairs(partial(self._by_name, from_logits=from_logits), outputs)
         y_true = _with_axes_of(passes[0], y_true)
-        if not (self.standard and from_logits):
-            of_keras = partial(_keras_values, self.loss, y_true)
-            task = [of_keras(x, probabilities=not self.from_logits) for x in passes]
-            return Positions(task, divergence)
-        logits = [widen(x) for x in outputs]
-        check_labels_fit(y_true, logits[0])
-        targets = ops.cast(y_true, logits[0].dtype)
-        yes, no = (smooth(t, self.label_smoothing, 2) for t in (targets, 1.0 - targets))
-        task = [ops.mean(binary_cross_entropy(yes, no, x), axis=self.axis) for x in logits]
+        if self.standard:
+            by_unit = self._by_unit(y_true, outputs, from_logits)
+            return Positions([mean(values, self.axis) for values in by_unit], divergence)
+        of_keras = partial(_keras_values, self.loss, y_true)
+        task = [of_keras(x, probabilities=not self.from_logits) for x in passes]
         return Positions(task, divergence)
+
+    def _by_unit(self, y_true: Tensor, outputs: Predictions, from_logits: bool) -> list[Tensor]:
+        check_labels_fit(y_true, outputs[0])
+        wide = [widen(x) if from_logits else widen_probabilities(x) for x in outputs]
+        targets = ops.cast(y_true, wide[0].dtype)
+        yes, no = (smooth(t, self.label_smoothing, 2) for t in (targets, 1.0 - targets))
+        if from_logits:
+            return [binary_cross_entropy(yes, no, x) for x in wide]
+        return [ops.binary_crossentropy(yes, x, from_logits=False) for x in wide]
 
     def _by_name(self, a: Tensor, b: Tensor, from_logits: bool) -> Tensor:
         if self.divergence == "symmetric_kl":
@@ -174,7 +180,7 @@ class BernoulliHead(Head):
         else:
             logs = [log_yes_and_no(x, from_logits) for x in (a, b)]
             by_unit = CLASS_DIVERGENCES[str(self.divergence)](*logs)
-        return ops.mean(by_unit, axis=self.axis)
+        return mean(by_unit, self.axis)
 
 
 @dataclass(frozen=True)
@@ -182,12 +188,19 @@ class RegressionHead(Head):
     """A number for each unit."""
 
     loss: keras.losses.Loss
+    # The loss of one unit from its error; None for a loss with a formula of its own.
+    of_error: Callable[[Tensor], Tensor] | None
 
     def positions(self, y_true: Tensor, passes: Predictions) -> Positions:
         """The loss as it is, and the squared difference."""
         passes = _with_units(passes)
         y_true = _with_axes_of(passes[0], y_true)
-        task = [_keras_values(self.loss, y_true, x) for x in passes]
+        if self.of_error is None:
+            task = [_keras_values(self.loss, y_true, x) for x in passes]
+        else:
+            wide = [widen(x) for x in passes]
+            targets = ops.cast(y_true, wide[0].dtype)
+            task = [mean(self.of_error(x - targets)) for x in wide]
         return Positions(task, _over_pairs(squared_difference, passes))
 
 

@@ -3,6 +3,7 @@
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import at_least
 from rdrop_tf.losses.checks import check_last_axis, check_same_shape
 from rdrop_tf.losses.differences import last_argument, log_ratio
 from rdrop_tf.losses.log_probabilities import log_probabilities
@@ -61,4 +62,4 @@ def _over_mean(ratio: Tensor) -> Tensor:
 
     Below a ratio of -80 p is 1e-35 of m, and what it is multiplied with no longer matters.
     """
-    return -ops.log1p(0.5 * ops.expm1(-ops.maximum(ratio, -80.0)))
+    return -ops.log1p(0.5 * ops.expm1(-at_least(ratio, -80.0)))

@@ -3,6 +3,7 @@
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import at_least
 from rdrop_tf.losses.checks import check_last_axis, check_same_shape
 from rdrop_tf.losses.differences import finite_or_zero, last_argument, log_ratio
 from rdrop_tf.losses.log_probabilities import log_probabilities
@@ -50,7 +51,7 @@ def kl_forward_of_logs(log_p: Tensor, log_q: Tensor) -> Tensor:
     ratio = log_ratio(log_p, log_q)
     finite = finite_or_zero(ratio)
     gap = q - p
-    near = p * (finite + ops.expm1(-ops.maximum(finite, -1.0)))
+    near = p * (finite + ops.expm1(-at_least(finite, -1.0)))
     terms = ops.where(ratio < -1.0, p * finite + gap, near)
     terms = ops.where(ops.equal(ratio, float("inf")), ops.full_like(p, float("inf")), terms)
 

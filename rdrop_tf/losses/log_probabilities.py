@@ -3,6 +3,7 @@
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import at_least
 from rdrop_tf.losses.precision import smallest_probability, widen, widen_probabilities
 
 
@@ -16,17 +17,17 @@ def log_probabilities(predictions: Tensor, from_logits: bool) -> Tensor:
     if from_logits:
         return ops.log_softmax(widen(predictions), axis=-1)
     p = widen_probabilities(predictions)
-    return ops.log(ops.maximum(p, smallest_probability(predictions)))
+    return ops.log(at_least(p, smallest_probability(predictions)))
 
 
 def log_yes_and_no(predictions: Tensor, from_logits: bool) -> Tensor:
     """Returns log p and log(1-p) of each unit in a new last axis; the same floors hold."""
     if from_logits:
         x = widen(predictions)
-        return ops.stack([-ops.softplus(-x), -ops.softplus(x)], axis=-1)
+        return ops.stack([ops.log_sigmoid(x), ops.log_sigmoid(-x)], axis=-1)
     p = widen_probabilities(predictions)
     both = ops.stack([p, 1.0 - p], axis=-1)
-    return ops.log(ops.maximum(both, smallest_probability(predictions)))
+    return ops.log(at_least(both, smallest_probability(predictions)))
 
 
 def log_odds(predictions: Tensor, from_logits: bool) -> Tensor:
@@ -34,4 +35,4 @@ def log_odds(predictions: Tensor, from_logits: bool) -> Tensor:
     if from_logits:
         return widen(predictions)
     p, floor = widen_probabilities(predictions), smallest_probability(predictions)
-    return ops.log(ops.maximum(p, floor)) - ops.log(ops.maximum(1.0 - p, floor))
+    return ops.log(at_least(p, floor)) - ops.log(at_least(1.0 - p, floor))

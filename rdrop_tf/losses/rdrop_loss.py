@@ -8,10 +8,11 @@ from keras import ops
 
 from rdrop_tf._keras import get_mask
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import divide_or_zero
 from rdrop_tf.losses.checks import check_alpha, check_choice
 from rdrop_tf.losses.heads import Divergence
 from rdrop_tf.losses.reduction import REDUCTIONS
-from rdrop_tf.losses.resolve import resolve_head, resolve_loss
+from rdrop_tf.losses.resolve import name_if_known, resolve_head, resolve_loss
 from rdrop_tf.losses.terms import Terms, rdrop_terms
 
 NORMALIZATIONS = ("passes", "paper")
@@ -73,7 +74,7 @@ class RDropLoss(keras.losses.Loss):
         check_choice("reduction", self.loss.reduction, REDUCTIONS)
         check_choice("normalize", normalize, NORMALIZATIONS)
         self.normalize = normalize
-        self.divergence = divergence
+        self.divergence = name_if_known(divergence)
         self._head = resolve_head(self.loss, divergence)
         super().__init__(name=name, reduction=self.loss.reduction)
 
@@ -82,7 +83,7 @@ class RDropLoss(keras.losses.Loss):
     ) -> Tensor:
         """Returns the loss of labels and the predictions of two passes or more."""
         terms = self.terms(y_true, y_pred, sample_weight)
-        return ops.divide_no_nan(terms.combine(self.alpha, self.normalize), terms.denominator)
+        return divide_or_zero(terms.combine(self.alpha, self.normalize), terms.denominator)
 
     def terms(
         self, y_true: Tensor, passes: Sequence[Tensor], sample_weight: Tensor | None = None

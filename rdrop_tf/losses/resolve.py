@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.bernoulli_kl import bernoulli_kl
 from rdrop_tf.losses.checks import check_choice
 from rdrop_tf.losses.heads import (
     CLASS_DIVERGENCES,
@@ -19,19 +20,31 @@ from rdrop_tf.losses.heads import (
     SoftmaxHead,
     squared_difference_of_units,
 )
+from rdrop_tf.losses.jensen_shannon import jensen_shannon
+from rdrop_tf.losses.kl_forward import kl_forward
+from rdrop_tf.losses.regression import ErrorLoss, huber, log_cosh
 from rdrop_tf.losses.squared_difference import squared_difference
+from rdrop_tf.losses.symmetric_kl import symmetric_kl
 
+# Functions that are known by name: as names they hear whether predictions are logits.
+_NAMES: dict[Any, str] = {
+    symmetric_kl: "symmetric_kl",
+    jensen_shannon: "jensen_shannon",
+    kl_forward: "kl_forward",
+    bernoulli_kl: "bernoulli_kl",
+    squared_difference: "squared_difference",
+}
 DIVERGENCES = ("auto", *CLASS_DIVERGENCES, "bernoulli_kl", "squared_difference")
 
 _SPARSE = keras.losses.SparseCategoricalCrossentropy
 _DENSE = keras.losses.CategoricalCrossentropy
 _BINARY = keras.losses.BinaryCrossentropy
-_REGRESSION = (
-    keras.losses.MeanSquaredError,
-    keras.losses.MeanAbsoluteError,
-    keras.losses.Huber,
-    keras.losses.LogCosh,
-)
+_REGRESSION: dict[type[keras.losses.Loss], Callable[[keras.losses.Loss], ErrorLoss]] = {
+    keras.losses.MeanSquaredError: lambda loss: ops.square,
+    keras.losses.MeanAbsoluteError: lambda loss: ops.abs,
+    keras.losses.Huber: lambda loss: huber(_option(loss, "delta", 1.0)),
+    keras.losses.LogCosh: lambda loss: log_cosh,
+}
 # Functions of `keras.losses` by the class that holds their options.
 _CLASS_OF_FUNCTION: dict[Any, type[keras.losses.Loss]] = {
     keras.losses.sparse_categorical_crossentropy: _SPARSE,
@@ -76,6 +89,11 @@ def resolve_loss(loss: Any) -> keras.losses.Loss:
     return _unwrap_function(found)
 
 
+def name_if_known(divergence: str | Divergence) -> str | Divergence:
+    """Returns the name of a divergence of this package, anything else as it is."""
+    return divergence if isinstance(divergence, str) else _NAMES.get(divergence, divergence)
+
+
 def resolve_head(loss: keras.losses.Loss, divergence: str | Divergence) -> Head:
     """Returns the head that belongs to a loss.
 
@@ -88,6 +106,7 @@ def resolve_head(loss: keras.losses.Loss, divergence: str | Divergence) -> Head:
         ValueError: If the name is unknown, does not fit the loss, or "auto" knows no
             divergence for it.
     """
+    divergence = name_if_known(divergence)
     if not callable(divergence):
         check_choice("divergence", divergence, DIVERGENCES)
     if isinstance(loss, (_SPARSE, _DENSE)):
@@ -96,7 +115,7 @@ def resolve_head(loss: keras.losses.Loss, divergence: str | Divergence) -> Head:
         return _bernoulli_head(loss, divergence)
     if callable(divergence):
         return PlainHead(loss, divergence)
-    if isinstance(loss, _REGRESSION):
+    if isinstance(loss, tuple(_REGRESSION)):
         return _regression_head(loss, divergence)
     return _foreign_head(loss, divergence)
 
@@ -144,7 +163,8 @@ def _bernoulli_head(loss: keras.losses.Loss, divergence: str | Divergence) -> He
 def _regression_head(loss: keras.losses.Loss, divergence: str) -> Head:
     fits = divergence in ("auto", "squared_difference")
     _require_fit(fits, divergence, loss, "a number, not a distribution")
-    return RegressionHead(loss)
+    formula = next(make for known, make in _REGRESSION.items() if isinstance(loss, known))
+    return RegressionHead(loss, formula(loss) if _is_standard(loss) else None)
 
 
 def _squared_difference_along(axis: int, a: Tensor, b: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import mean
 from rdrop_tf.losses.checks import check_last_axis, check_same_shape
 from rdrop_tf.losses.precision import widen
 
@@ -33,4 +34,4 @@ def squared_difference(a: Tensor, b: Tensor) -> Tensor:
     """
     a, b = check_same_shape(a, b)
     check_last_axis(a)
-    return ops.mean(ops.square(widen(a) - widen(b)), axis=-1)
+    return mean(ops.square(widen(a) - widen(b)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import mean
 from rdrop_tf.losses.checks import check_same_shape
 from rdrop_tf.losses.heads import Head, Positions
 from rdrop_tf.losses.labels import require_no_bad_labels
@@ -84,9 +85,8 @@ def _with_axis(found: Positions, predictions: Tensor) -> Positions:
 def _fit(found: Positions) -> Tensor:
     """Averages a divergence over the axes that the task loss has averaged over."""
     divergence, rank = found.divergence, len(found.task[0].shape)
-    extra = tuple(range(rank, len(divergence.shape)))  # type: ignore[union-attr]
-    if extra:
-        divergence = ops.mean(divergence, axis=extra)
+    for _ in range(rank, len(divergence.shape)):  # type: ignore[union-attr]
+        divergence = mean(divergence)
     check_same_shape(found.task[0], divergence)
     return divergence
 
@@ -105,5 +105,5 @@ def _count_bad_labels(y_true: Tensor, found: Positions, weights: Weighting) -> T
     if weights.weights is not None:
         bad = ops.logical_and(bad, ops.not_equal(weights.weights, 0))
     labels = ops.convert_to_tensor(y_true)
-    require_no_bad_labels(ops.reshape(labels, ops.shape(bad)), bad, found.classes or 0)
+    require_no_bad_labels(ops.reshape(labels, ops.shape(bad)), bad, found.classes)
     return ops.sum(ops.cast(bad, "int32"))

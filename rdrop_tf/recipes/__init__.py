@@ -1,9 +1,10 @@
 """The data sets that `rdrop` knows, as data: one module a task."""
 
 from rdrop_tf.recipes.digits import DIGITS
+from rdrop_tf.recipes.measured import measured
 from rdrop_tf.recipes.recipe import Recipe
 
-__all__ = ["DIGITS", "RECIPES", "Recipe", "find_recipe"]
+__all__ = ["DIGITS", "RECIPES", "Recipe", "find_recipe", "measured"]
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS,)}
 
@@ -21,7 +22,6 @@ def find_recipe(name: str) -> Recipe:
         ValueError: If there is no recipe of that name.
 
     Example:
-
     >>> find_recipe("digits").task
     'digits'
     """

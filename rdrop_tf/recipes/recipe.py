@@ -24,13 +24,12 @@ class Recipe:
         epochs: Passes over the training examples.
         batch_size: Examples a step.
         learning_rate: The peak; it rises linearly and falls to 0 along a cosine.
-        warmup_epochs: How long it rises.
+        warmup: The share of all steps that it rises for.
         probe_every: Every how many epochs the divergence of two passes is measured.
         split: The task's own settings of the data split.
         model: The task's own settings of the model.
 
     Example:
-
     >>> from rdrop_tf.recipes import find_recipe
     >>> recipe = find_recipe("digits")
     >>> Recipe.from_dict(recipe.as_dict()) == recipe
@@ -47,7 +46,7 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
-    warmup_epochs: int
+    warmup: float
     probe_every: int
     split: Mapping[str, int]
     model: Mapping[str, float]

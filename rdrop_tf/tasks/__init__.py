@@ -1,20 +1,23 @@
 """Data, model, loss, metric and decoding put together, and what runs them."""
 
-from rdrop_tf.tasks.compare import Comparison, compare
+from rdrop_tf.tasks.compare import compare, work_of_a_comparison
+from rdrop_tf.tasks.comparison import Comparison
 from rdrop_tf.tasks.consistency import ConsistencyProbe, pass_divergence
-from rdrop_tf.tasks.evaluate import evaluate
+from rdrop_tf.tasks.evaluate import Evaluation, evaluate
 from rdrop_tf.tasks.predict import predict
 from rdrop_tf.tasks.progress import Progress
 from rdrop_tf.tasks.registry import make_task
+from rdrop_tf.tasks.report import report
 from rdrop_tf.tasks.run_folder import RunFolder
 from rdrop_tf.tasks.statistics import PairedDifference, paired_difference, verdict
 from rdrop_tf.tasks.task import Examples, Metric, Splits, Task
 from rdrop_tf.tasks.tiny_vit import tiny_vit
-from rdrop_tf.tasks.train import RunResult, train
+from rdrop_tf.tasks.train import RunResult, train, work_of_an_epoch
 
 __all__ = [
     "Comparison",
     "ConsistencyProbe",
+    "Evaluation",
     "Examples",
     "Metric",
     "PairedDifference",
@@ -29,7 +32,10 @@ __all__ = [
     "paired_difference",
     "pass_divergence",
     "predict",
+    "report",
     "tiny_vit",
     "train",
     "verdict",
+    "work_of_a_comparison",
+    "work_of_an_epoch",
 ]

@@ -3,8 +3,9 @@
 from typing import Any
 
 import keras
-from keras import ops
 from numpy.typing import NDArray
+
+from rdrop_tf.tasks.variables import assign_all, copies
 
 
 class BestWeights(keras.callbacks.Callback):
@@ -18,7 +19,6 @@ class BestWeights(keras.callbacks.Callback):
         higher_is_better: Whether more of it is better.
 
     Example:
-
     >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
@@ -40,14 +40,16 @@ class BestWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Copies the state where this epoch is the best so far."""
         value = (logs or {})[self.monitor]
-        if self.value is None or (value > self.value if self.higher_is_better else value < self.value):
+        if self.value is None or self._improves(value, self.value):
             self.value, self.epoch = value, epoch + 1
-            self._state = [ops.convert_to_numpy(variable).copy() for variable in self._variables()]
+            self._state = copies(self._variables())
 
     def restore(self) -> None:
         """Puts the remembered state back."""
-        for variable, value in zip(self._variables(), self._state, strict=True):
-            variable.assign(value)
+        assign_all(self._variables(), self._state)
+
+    def _improves(self, value: float, best: float) -> bool:
+        return value > best if self.higher_is_better else value < best
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.model.optimizer.variables]

@@ -1,5 +1,7 @@
 """Does R-Drop help on this data? Several alphas, each over the same seeds."""
 
+import itertools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -45,13 +47,40 @@ def compare(
     _check_several("alphas", alphas)
     _check_several("seeds", seeds)
     home = RunFolder.create(folder)
-    config = {"recipe": recipe.as_dict(), "alphas": list(alphas), "seeds": list(seeds)}
-    home.write_json("config.json", config)
-    home.write_json("environment.json", describe_environment())
+    environment = describe_environment()
+    home.write_json("environment.json", environment)
+    home.write_json(
+        "config.json", {"recipe": recipe.as_dict(), "alphas": list(alphas), "seeds": list(seeds)}
+    )
+    started = time.monotonic()
+    runs = _train_all(recipe, alphas, seeds, folder, progress)
+    seconds = time.monotonic() - started
 
+    task = make_task(recipe)
+    comparison = summarise(recipe, task.metric, len(task.splits().test.y), runs)
+    home.write_json(
+        "result.json", {**comparison.as_dict(), "seconds": seconds, "environment": environment}
+    )
+    (folder / "report.txt").write_text(report(comparison) + "\n", encoding="utf-8")
+    plot_curves(
+        home.plot,
+        f"{recipe.name}: mean and range over {len(seeds)} seeds",
+        task.metric,
+        {alpha: [_curves(folder, alpha, seed) for seed in seeds] for alpha in alphas},
+    )
+    return comparison
+
+
+def _train_all(
+    recipe: Recipe,
+    alphas: Sequence[float],
+    seeds: Sequence[int],
+    folder: Path,
+    progress: Progress | None,
+) -> list[RunResult]:
+    """Trains seed by seed, so that what slows the machine down slows every alpha down."""
     runs: list[RunResult] = []
-    # Seed by seed, so that what slows the machine down for a while slows every alpha down.
-    for seed, alpha in [(seed, alpha) for seed in seeds for alpha in alphas]:
+    for seed, alpha in itertools.product(seeds, alphas):
         result = train(
             recipe,
             alpha=alpha,
@@ -62,18 +91,7 @@ def compare(
         )
         runs.append(result)
         write_rows(folder / "runs.csv", [asdict(run) for run in runs])
-
-    task = make_task(recipe)
-    comparison = summarise(recipe, task.metric, len(task.splits().test.y), runs)
-    home.write_json("result.json", comparison.as_dict())
-    (folder / "report.txt").write_text(report(comparison) + "\n", encoding="utf-8")
-    plot_curves(
-        home.plot,
-        f"{recipe.name}: mean and range over {len(seeds)} seeds",
-        task.metric,
-        {alpha: [_curves(folder, alpha, seed) for seed in seeds] for alpha in alphas},
-    )
-    return comparison
+    return runs
 
 
 def work_of_a_comparison(recipe: Recipe, alphas: Sequence[float], seeds: Sequence[int]) -> float:
@@ -101,7 +119,6 @@ def run_name(alpha: float, seed: int) -> str:
         The name.
 
     Example:
-
     >>> run_name(0.5, 3)
     'alpha-0.5-seed-3'
     """

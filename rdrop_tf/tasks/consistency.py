@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.tasks.variables import assign_all, copies
 
 Divergence = Callable[[Tensor, Tensor], Tensor]
 
@@ -29,7 +30,6 @@ def pass_divergence(model: keras.Model, x: Nested, divergence: Divergence) -> fl
         The mean over the examples.
 
     Example:
-
     >>> from rdrop_tf.losses import symmetric_kl
     >>> model = keras.Sequential([keras.layers.Dense(3), keras.layers.Dropout(0.5)])
     >>> pass_divergence(model, ops.ones((4, 2)), symmetric_kl) > 0
@@ -38,13 +38,12 @@ def pass_divergence(model: keras.Model, x: Nested, divergence: Divergence) -> fl
     if not model.built:
         model(x)
     variables = model.non_trainable_variables
-    before = [ops.convert_to_numpy(variable) for variable in variables]
+    before = copies(variables)
     try:
         first = model(x, training=True)
         second = model(x, training=True)
     finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
+        assign_all(variables, before)
     return float(ops.mean(divergence(first, second)))
 
 
@@ -59,10 +58,9 @@ class ConsistencyProbe(keras.callbacks.Callback):
         network: The plain model inside the `RDropModel`.
         x: The examples to measure on.
         divergence: A function of two predictions that returns one number per example.
-        every: Measure at the end of every so many epochs.
+        every: Measure at the end of every so many epochs, and of the last one.
 
     Example:
-
     >>> import numpy as np
     >>> from rdrop_tf.losses import symmetric_kl
     >>> x, y = np.ones((4, 2)), np.zeros(4)
@@ -84,5 +82,6 @@ class ConsistencyProbe(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measures, where it is this epoch's turn, and adds the figure to the logs."""
-        if logs is not None and (epoch + 1) % self.every == 0:
+        done = epoch + 1
+        if logs is not None and (done % self.every == 0 or done == self.params["epochs"]):
             logs[PROBE_LOG] = pass_divergence(self.network, self.x, self.divergence)

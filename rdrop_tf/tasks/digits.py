@@ -26,7 +26,6 @@ class Digits(Task):
             is the test set) and the seed of the draw; its `model` what `tiny_vit` takes.
 
     Example:
-
     >>> from rdrop_tf.recipes import DIGITS
     >>> task = Digits(DIGITS)
     >>> [len(part.y) for part in task.splits()]
@@ -55,12 +54,12 @@ class Digits(Task):
 
     def compile_options(self, steps_per_epoch: int) -> dict[str, Any]:
         """Returns Adam under a cosine, and the cross-entropy and accuracy of logits."""
-        recipe = self.recipe
-        warmup = recipe.warmup_epochs * steps_per_epoch
+        steps = self.recipe.epochs * steps_per_epoch
+        warmup = max(1, round(self.recipe.warmup * steps))
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0,
-            decay_steps=recipe.epochs * steps_per_epoch - warmup,
-            warmup_target=recipe.learning_rate,
+            decay_steps=max(1, steps - warmup),
+            warmup_target=self.recipe.learning_rate,
             warmup_steps=warmup,
         )
         return {
@@ -86,7 +85,6 @@ class Digits(Task):
             ValueError: If there are not 64 of them, or one is no number from 0 to 16.
 
         Example:
-
         >>> from rdrop_tf.recipes import DIGITS
         >>> Digits(DIGITS).read_line("0 16 " * 32).shape
         (64,)

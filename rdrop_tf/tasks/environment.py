@@ -8,7 +8,9 @@ from typing import Any
 
 import keras
 
-PACKAGES = ("rdrop_tf", "keras", "tensorflow", "numpy", "scipy", "scikit-learn")
+from rdrop_tf._version import __version__
+
+PACKAGES = ("keras", "tensorflow", "numpy", "scipy", "scikit-learn")
 
 
 def describe_environment() -> dict[str, Any]:
@@ -18,13 +20,15 @@ def describe_environment() -> dict[str, Any]:
         A dict that json can hold.
 
     Example:
-
     >>> sorted(describe_environment())
     ['backend', 'devices', 'logical_cores', 'processor', 'python', 'system', 'versions']
     """
     return {
         "python": platform.python_version(),
-        "versions": {package: metadata.version(package) for package in PACKAGES},
+        "versions": {
+            "rdrop_tf": __version__,
+            **{package: metadata.version(package) for package in PACKAGES},
+        },
         "backend": keras.backend.backend(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "processor": _processor(),

@@ -1,25 +1,34 @@
 """The figures of a trained run, computed again from its checkpoints."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks.registry import make_task
 from rdrop_tf.tasks.run_folder import RunFolder
+from rdrop_tf.tasks.task import Metric
 from rdrop_tf.tasks.train import score
 
 CHECKPOINTS = ("last", "best")
 
 
-def evaluate(folder: Path) -> dict[str, dict[str, float]]:
+class Evaluation(NamedTuple):
+    """The metric and, for each checkpoint, its value on "validation" and "test"."""
+
+    metric: Metric
+    figures: dict[str, dict[str, float]]
+
+
+def evaluate(folder: Path) -> Evaluation:
     """Evaluates both checkpoints of a run on the validation and the test part.
 
     Args:
         folder: A folder that `train` wrote.
 
     Returns:
-        For "last" and "best" the metric on "validation" and "test".
+        The figures of "last" and "best".
 
     Raises:
         ValueError: If the folder is no finished run.
@@ -34,4 +43,4 @@ def evaluate(folder: Path) -> dict[str, dict[str, float]]:
             "validation": score(model, task, validation),
             "test": score(model, task, test),
         }
-    return figures
+    return Evaluation(task.metric, figures)

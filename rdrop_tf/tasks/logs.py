@@ -61,7 +61,9 @@ class StepLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Opens the file."""
-        self._rows = _CsvRows(self._path, ["step", "epoch", "seconds", "learning_rate", *self._names])
+        self._rows = _CsvRows(
+            self._path, ["step", "epoch", "seconds", "learning_rate", *self._names]
+        )
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:

@@ -1,5 +1,6 @@
 """Learning curves, of one run or of several alphas."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,15 +34,15 @@ def plot_curves(
     figure.suptitle(title, fontsize=12)
     quality, fit, consistency = figure.subplots(1, 3)
     for (alpha, runs), color in zip(groups.items(), _colors(list(groups)), strict=True):
-        label = f"α = {alpha:g}"
-        _draw(quality, runs, f"val_{metric.name}", color, label, metric.scale)
-        _draw(fit, runs, "ce", color, label)
-        _draw(consistency, runs, PROBE_LOG, color, label)
+        last = _draw(quality, runs, f"val_{metric.name}", color, metric.scale)
+        quality.lines[-1].set_label(f"α = {alpha:g}: {last:.1f} {metric.unit} at the end")
+        _draw(fit, runs, "ce", color)
+        _draw(consistency, runs, PROBE_LOG, color)
     _name(quality, f"Validation {metric.name}", metric.unit)
-    _name(fit, "Cross-entropy in training, dropout on", "nats per example, log scale")
-    _name(consistency, "KL of two dropout passes, fixed examples", "nats per example, log scale")
+    _name(fit, "Cross-entropy in training, dropout on", "nats per example")
+    _name(consistency, "KL of two dropout passes, fixed examples", "nats per example")
     for axes in (fit, consistency):
-        axes.set_yscale("log")
+        _scale_by_ratios(axes)
     quality.legend(loc="lower right", frameon=False)
     figure.savefig(path, dpi=120)
 
@@ -51,20 +52,22 @@ def _draw(
     runs: Sequence[EpochCurves],
     name: str,
     color: str,
-    label: str,
     scale: float = 1.0,
-) -> None:
+) -> float:
+    """Draws one alpha's line and band; returns the line's last value (NaN of an empty line)."""
     epochs, values = _known_points(runs, name)
-    if not len(epochs):
-        return
     values = scale * values
-    axes.plot(epochs, values.mean(axis=0), color=color, label=label, linewidth=1.8)
+    means = values.mean(axis=0)
+    axes.plot(epochs, means, color=color, linewidth=1.8, marker="." if len(epochs) < 20 else "")
     if len(runs) > 1:
         low, high = values.min(axis=0), values.max(axis=0)
         axes.fill_between(epochs, low, high, color=color, alpha=0.18, linewidth=0)
+    return float(means[-1]) if len(means) else math.nan
 
 
-def _known_points(runs: Sequence[EpochCurves], name: str) -> tuple[NDArray[float], NDArray[float]]:
+def _known_points(
+    runs: Sequence[EpochCurves], name: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Returns the epochs that have the figure, and the figures as (runs, epochs)."""
     columns = np.array([run[name] for run in runs], float)
     known = ~np.isnan(columns).any(axis=0)
@@ -77,6 +80,13 @@ def _name(axes: Axes, title: str, unit: str) -> None:
     axes.set_ylabel(unit)
     axes.grid(True, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _scale_by_ratios(axes: Axes) -> None:
+    """Takes a logarithmic scale, where there is a positive figure to show on it."""
+    if any((np.asarray(line.get_ydata(), float) > 0).any() for line in axes.lines):
+        axes.set_yscale("log")
+        axes.set_ylabel(f"{axes.get_ylabel()}, log scale")
 
 
 def _colors(alphas: Sequence[float]) -> list[str]:

@@ -35,9 +35,7 @@ def predict(folder: Path, lines: Iterable[str]) -> Sequence[str]:
     if not inputs:
         return []
     model = keras.saving.load_model(run.checkpoint("last"))
-    return task.write_lines(
-        model.predict(np.stack(inputs), batch_size=EVALUATION_BATCH, verbose=0)
-    )
+    return task.write_lines(model.predict(np.stack(inputs), batch_size=EVALUATION_BATCH, verbose=0))
 
 
 def _read(task: Task, number: int, line: str) -> NDArray[Any]:

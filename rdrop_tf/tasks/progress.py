@@ -24,7 +24,6 @@ class Progress:
         clock: What tells the time, in seconds.
 
     Example:
-
     >>> with Progress(total=2) as progress:
     ...     progress.advance(2, "epoch 2 of 2")
     100 %  epoch 2 of 2  0:00 left
@@ -62,6 +61,9 @@ class Progress:
             self._bar_is_open = False
 
     def __enter__(self) -> "Progress":
+        """Shows a terminal that work has begun: the first step is long in coming."""
+        if self._on_terminal:
+            self._redraw(0.0, "starting")
         return self
 
     def __exit__(

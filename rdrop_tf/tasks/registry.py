@@ -20,7 +20,6 @@ def make_task(recipe: Recipe) -> Task:
         ValueError: If there is no task of that name.
 
     Example:
-
     >>> from rdrop_tf.recipes import DIGITS
     >>> make_task(DIGITS).metric.name
     'accuracy'

@@ -21,7 +21,9 @@ def report(comparison: Comparison) -> str:
         f"{len(comparison.seeds)} seeds, {comparison.recipe.epochs} epochs each"
     )
     rows = [_cells(row, comparison.rows[0]) for row in comparison.rows]
-    return "\n".join([title, "", *_table([HEADER, *rows]), "", *comparison.verdicts, *_caveats(comparison)])
+    return "\n".join(
+        [title, "", *_table([HEADER, *rows]), "", *comparison.verdicts, *_caveats(comparison)]
+    )
 
 
 def _cells(row: AlphaRow, baseline: AlphaRow) -> tuple[str, ...]:

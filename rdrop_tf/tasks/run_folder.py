@@ -12,21 +12,19 @@ EpochCurves = dict[str, list[float | None]]
 class RunFolder:
     """Where a run's files lie and how they are read and written.
 
-    | file | holds |
-    |---|---|
-    | `config.json` | the recipe, alpha and seed: what it takes to run it again |
-    | `environment.json` | machine and versions |
-    | `steps.csv` | one row a training step |
-    | `epochs.csv` | one row an epoch |
-    | `checkpoints/last.keras`, `checkpoints/best.keras` | the model after the last epoch, and after the one best by validation |
-    | `result.json` | the final figures |
-    | `plot.png` | the learning curves |
+    - `config.json`: the recipe, alpha and seed; what it takes to run it again
+    - `environment.json`: machine and versions
+    - `steps.csv`: one row a training step
+    - `epochs.csv`: one row an epoch
+    - `checkpoints/last.keras`: the model after the last epoch
+    - `checkpoints/best.keras`: the model after the epoch best by validation
+    - `result.json`: the final figures
+    - `plot.png`: the learning curves
 
     Args:
         path: The folder.
 
     Example:
-
     >>> import tempfile
     >>> folder = RunFolder.create(Path(tempfile.mkdtemp()) / "run")
     >>> folder.write_json("result.json", {"test": 0.9})
@@ -59,17 +57,18 @@ class RunFolder:
         Raises:
             ValueError: If it is none, or holds no result yet.
         """
-        if not (path / "config.json").is_file():
+        if cls(path).checkpoint("last").is_file():
+            return cls(path)
+        inner = sorted(path.glob("*/checkpoints/last.keras"))
+        if inner:
             raise ValueError(
-                f"a run is a folder that `rdrop train` wrote; got {str(path)!r}, which holds no "
-                "config.json"
+                f"a run is wanted; got the comparison {str(path)!r}: name one of its runs, such "
+                f"as {str(inner[0].parent.parent)!r}"
             )
-        if not cls(path).checkpoint("last").is_file():
-            raise ValueError(
-                f"a run must have ended; {str(path)!r} holds no checkpoints/last.keras: "
-                "train it again into a new folder"
-            )
-        return cls(path)
+        raise ValueError(
+            f"a run is a folder that holds checkpoints/last.keras; got {str(path)!r}, which does "
+            "not: name the folder of a run that has ended"
+        )
 
     @property
     def steps(self) -> Path:

@@ -45,7 +45,6 @@ def paired_difference(baseline: Sequence[float], other: Sequence[float]) -> Pair
         ValueError: If the lengths differ or there are fewer than two pairs.
 
     Example:
-
     >>> result = paired_difference([88.0, 90.0, 89.0], [89.0, 90.5, 90.5])
     >>> print(f"{result.mean:.2f} from {result.low:.2f} to {result.high:.2f}")
     1.00 from -0.24 to 2.24
@@ -75,7 +74,6 @@ def verdict(difference: PairedDifference, subject: str, figure: str, unit: str) 
         One or two sentences.
 
     Example:
-
     >>> difference = paired_difference([88.0, 90.0, 89.0], [89.0, 90.5, 90.5])
     >>> print(verdict(difference, "alpha 1 instead of 0", "test accuracy", "points"))
     No difference shown: with alpha 1 instead of 0, test accuracy changed by +1.00 points on

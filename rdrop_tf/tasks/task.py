@@ -40,6 +40,22 @@ class Metric(NamedTuple):
     difference_unit: str
     higher_is_better: bool
 
+    def show(self, value: float) -> str:
+        """Writes a value as people read it.
+
+        Args:
+            value: The metric's value.
+
+        Returns:
+            The value with its unit.
+
+        Example:
+        >>> accuracy = Metric("accuracy", 100, "%", "points", higher_is_better=True)
+        >>> accuracy.show(0.8642)
+        '86.42 %'
+        """
+        return f"{self.scale * value:.2f} {self.unit}".rstrip()
+
 
 class Task(ABC):
     """One kind of data, from the raw examples to the line a user reads.

@@ -43,7 +43,6 @@ def tiny_vit(
         ValueError: If the patches do not tile the image or the heads do not share the width.
 
     Example:
-
     >>> model = tiny_vit(image_size=8, patch_size=2, max_pixel=16, num_classes=10,
     ...                  depth=2, width=64, heads=4, hidden=128, dropout=0.1)
     >>> model.input_shape, model.output_shape

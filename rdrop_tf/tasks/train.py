@@ -42,7 +42,7 @@ class RunResult:
     validation: float
     test: float
     best_validation: float
-    probe_kl: float | None
+    probe_kl: float
     milliseconds_per_step: float
     seconds: float
 
@@ -77,34 +77,26 @@ def train(
         ValueError: If the folder holds something.
 
     Example:
-
     >>> import tempfile
     >>> from dataclasses import replace
     >>> from rdrop_tf.recipes import DIGITS
     >>> folder = Path(tempfile.mkdtemp())
-    >>> result = train(replace(DIGITS, epochs=2, warmup_epochs=1), alpha=1.0, seed=0, folder=folder)
+    >>> result = train(replace(DIGITS, epochs=2), alpha=1.0, seed=0, folder=folder)
     >>> 0 < result.test < 1
     True
-    >>> sorted(path.name for path in folder.iterdir())
-    ['checkpoints', 'config.json', 'environment.json', 'epochs.csv', 'plot.png', 'result.json', 'steps.csv']
+    >>> sorted(path.name for path in folder.glob("*.csv"))
+    ['epochs.csv', 'steps.csv']
     """
+    task = make_task(recipe)
+    train_part, validation_part, test_part = task.splits()
+    keras.utils.set_random_seed(seed)
+    model = _compiled(task, alpha, len(train_part.y))
     run = RunFolder.create(folder)
     run.write_json("config.json", {"recipe": recipe.as_dict(), "alpha": alpha, "seed": seed})
     run.write_json("environment.json", describe_environment())
 
-    keras.utils.set_random_seed(seed)
-    task = make_task(recipe)
-    train_part, validation_part, test_part = task.splits()
-    model = _compiled(task, alpha, len(train_part.y))
     best = BestWeights(f"val_{task.metric.name}", task.metric.higher_is_better)
-    callbacks: list[keras.callbacks.Callback] = [
-        ConsistencyProbe(
-            model.model, train_part.x[:PROBE_EXAMPLES], task.divergence, recipe.probe_every
-        ),
-        EpochLog(run.epochs, fields=[PROBE_LOG], without=["kl"] if alpha == 0 else []),
-        StepLog(run.steps, ["loss", "ce", "kl"] if alpha else ["loss", "ce"]),
-        best,
-    ]
+    callbacks = [*_logs(run, task, model, train_part), best]
     if progress is not None:
         say = describe or (lambda epoch: f"epoch {epoch} of {recipe.epochs}")
         callbacks.append(ProgressPerEpoch(progress, work_of_an_epoch(alpha), say))
@@ -122,19 +114,14 @@ def train(
         verbose=0,
     )
     test = score(model, task, test_part)
-    run.checkpoint("last").parent.mkdir()
     model.save(run.checkpoint("last"))
     best.restore()
     model.save(run.checkpoint("best"))
 
     result = _result(run, task, alpha, seed, test)
     run.write_json("result.json", asdict(result))
-    plot_curves(
-        run.plot,
-        f"{recipe.name}: alpha {alpha:g}, seed {seed}",
-        task.metric,
-        {alpha: [read_columns(run.epochs)]},
-    )
+    title = f"{recipe.name}: alpha {alpha:g}, seed {seed}"
+    plot_curves(run.plot, title, task.metric, {alpha: [read_columns(run.epochs)]})
     return result
 
 
@@ -148,7 +135,6 @@ def work_of_an_epoch(alpha: float) -> float:
         The amount by which an epoch advances a progress.
 
     Example:
-
     >>> work_of_an_epoch(0.0), work_of_an_epoch(5.0)
     (1.0, 2.0)
     """
@@ -179,23 +165,40 @@ def _compiled(task: Task, alpha: float, examples: int) -> RDropModel:
     return model
 
 
+def _logs(
+    run: RunFolder, task: Task, model: RDropModel, examples: Examples
+) -> list[keras.callbacks.Callback]:
+    """Makes the callbacks that write the run's figures; the probe goes first and adds its own."""
+    recipe = task.recipe
+    # With alpha 0 there is one pass, and the 0 logged as `kl` was not measured.
+    one_pass = model.one_pass
+    return [
+        ConsistencyProbe(
+            model.model, examples.x[:PROBE_EXAMPLES], task.divergence, recipe.probe_every
+        ),
+        EpochLog(run.epochs, fields=[PROBE_LOG], without=["kl"] if one_pass else []),
+        StepLog(run.steps, ["loss", "ce"] if one_pass else ["loss", "ce", "kl"]),
+    ]
+
+
 def _shuffled_batches(examples: Examples, batch_size: int, seed: int) -> tf.data.Dataset:
     """Batches in an order that depends on the seed alone, not on what ran before."""
     count = len(examples.y)
-    return tf.data.Dataset.from_tensor_slices(tuple(examples)).shuffle(count, seed).batch(batch_size)
+    return (
+        tf.data.Dataset.from_tensor_slices(tuple(examples)).shuffle(count, seed).batch(batch_size)
+    )
 
 
 def _result(run: RunFolder, task: Task, alpha: float, seed: int, test: float) -> RunResult:
     epochs, steps = read_columns(run.epochs), read_columns(run.steps)
     validation = _known(epochs[f"val_{task.metric.name}"])
-    probe = _known(epochs[PROBE_LOG])
     return RunResult(
         alpha=alpha,
         seed=seed,
         validation=validation[-1],
         test=test,
         best_validation=(max if task.metric.higher_is_better else min)(validation),
-        probe_kl=probe[-1] if probe else None,
+        probe_kl=_known(epochs[PROBE_LOG])[-1],
         milliseconds_per_step=1000 * statistics.median(_known(steps["seconds"])),
         seconds=sum(_known(epochs["seconds"])),
     )

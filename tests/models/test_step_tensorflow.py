@@ -98,9 +98,6 @@ def test_two_replicas_train_as_one_device(name: str, mirrored: Any) -> None:
 
 
 def test_turns_of_every_under_two_replicas(mirrored: Any) -> None:
-    """One pass on the odd steps. PassScale is at 1 for first passes only every other step,
-    so the comparison is with one device, not with another `every`.
-    """
     data = unequal_tokens(35)
     one, one_logs = fit(token_model, data, None, wrap={"every": 2})
     two, two_logs = fit(token_model, data, mirrored, wrap={"every": 2})
