@@ -1,6 +1,7 @@
-"""The parts of Keras that have no public name, in one place.
+"""What Keras has under no public name, in one place.
 
-Checked against keras 3.15. Everything else uses the public interface.
+Checked against keras 3.15. The training steps in `models` use, besides, what Keras' own trainers
+share with their subclasses: `_compile_loss`, `_loss_tracker`, `_symbolic_build`.
 """
 
 from typing import Any
@@ -31,6 +32,11 @@ def get_logits(x: Any) -> Tensor | None:
 def set_logits(x: Tensor, logits: Tensor) -> None:
     """Keeps logits with the output of an activation, for Keras' own losses."""
     x._keras_logits = logits
+
+
+def takes_training(model: Any) -> bool:
+    """Whether a model's `call` has the argument `training`."""
+    return bool(model._call_has_training_arg)
 
 
 def losses_of_last_call(model: Any) -> list[Tensor]:

@@ -22,7 +22,7 @@ Row = dict[str, str]
 
 def main(check: bool) -> int:
     text = DOCUMENT.read_text("utf-8")
-    written = with_tables(text, list(csv.DictReader(STEPS.open(encoding="utf-8"))))
+    written = with_tables(text, list(csv.DictReader(STEPS.read_text("utf-8").splitlines())))
     if not check:
         DOCUMENT.write_text(written, encoding="utf-8")
     elif text != written:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from rdrop_tf._keras import takes_training
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.losses import labels
 from rdrop_tf.losses.heads import Divergence
@@ -149,7 +150,7 @@ class RDropModel(BackendStep, keras.Model):
 
     def call(self, inputs: Nested, training: bool | None = None) -> Nested:
         """Calls the wrapped model, once."""
-        if self.model._call_has_training_arg:
+        if takes_training(self.model):
             return self.model(inputs, training=training)
         return self.model(inputs)
 

@@ -1,0 +1,56 @@
+"""The benchmark of a step runs, and its ways take the same step."""
+
+import csv
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_smoke_mode_writes_every_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import step
+
+    out = tmp_path / "step.csv"
+    monkeypatch.setattr(sys, "argv", ["step", "--smoke", "--out", str(out)])
+    step.main()
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["way"] for row in rows] == [
+        "plain",
+        "plain, doubled batch",
+        "by hand",
+        "two_calls",
+        "concat",
+    ]
+    assert all(float(row["milliseconds"]) > 0 for row in rows)
+    assert float(rows[0]["over plain"]) == float(rows[2]["over by hand"]) == 1.0
+    assert rows[0]["keras"] == keras.__version__
+    assert "x plain" in capsys.readouterr().out
+
+
+def test_the_loop_by_hand_takes_the_step_of_rdrop_model() -> None:
+    """Otherwise their times say nothing: without noise both give the same weights."""
+    from benchmarks import step
+    from benchmarks.models import SMOKE
+    from rdrop_tf import RDropModel
+
+    def quiet() -> keras.Model:
+        keras.utils.set_random_seed(0)
+        model = SMOKE["lm"].build()
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0
+        return model
+
+    batch = SMOKE["lm"].batch()
+    by_hand, wrapped = quiet(), quiet()
+    first = step.step_by_hand(by_hand, batch)()
+    second = step.keras_step(RDropModel(wrapped, alpha=step.ALPHA), batch)()
+    assert first == pytest.approx(second, rel=1e-6)
+    for a, b in zip(by_hand.get_weights(), wrapped.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
