@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
+
 EpochCurves = dict[str, list[float | None]]
 
 
@@ -88,6 +90,11 @@ class RunFolder:
     def checkpoint(self, which: str) -> Path:
         """Returns the path of the checkpoint "last" or "best"."""
         return self.path / "checkpoints" / f"{which}.keras"
+
+    def save(self, model: keras.Model, which: str) -> None:
+        """Writes the checkpoint "last" or "best"."""
+        self.checkpoint(which).parent.mkdir(exist_ok=True)
+        model.save(self.checkpoint(which))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Writes a json file that people can read too."""

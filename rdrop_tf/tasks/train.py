@@ -114,9 +114,9 @@ def train(
         verbose=0,
     )
     test = score(model, task, test_part)
-    model.save(run.checkpoint("last"))
+    run.save(model, "last")
     best.restore()
-    model.save(run.checkpoint("best"))
+    run.save(model, "best")
 
     result = _result(run, task, alpha, seed, test)
     run.write_json("result.json", asdict(result))

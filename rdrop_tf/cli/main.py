@@ -1,0 +1,93 @@
+"""The `rdrop` command: reads the line, runs what it asks for, and says what went wrong."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from rdrop_tf._version import __version__
+from rdrop_tf.cli import compare, evaluate, predict, quiet, recipes, train
+
+DONE, FAILED, BAD_USAGE = 0, 1, 2
+
+# Errors whose text was written for the user; any other is shown with its type.
+SAID_FOR_THE_USER = (ValueError, OSError)
+
+COMMANDS = {
+    "train": (train, "train once"),
+    "evaluate": (evaluate, "evaluate a run's checkpoints"),
+    "predict": (predict, "read lines, write predictions"),
+    "compare": (compare, "does R-Drop help on this data?"),
+    "recipes": (recipes, "list the data sets"),
+}
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors take one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong and where the usage stands."""
+        self.exit(BAD_USAGE, f"{self.prog}: error: {message} (usage: {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: The arguments; those of the process unless given.
+
+    Returns:
+        0 when done, 1 when it failed. Bad usage exits with 2.
+
+    Example:
+    >>> main(["recipes"])  # doctest: +ELLIPSIS
+    digits
+    ...
+    0
+    """
+    args = _parser().parse_args(argv)
+    try:
+        if args.command != "recipes" and not args.debug:
+            quiet.import_tensorflow()
+        COMMANDS[args.command][0].run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has had enough; without this Python complains at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        print("\nrdrop: interrupted; the files written so far stay", file=sys.stderr)
+        return FAILED
+    except Exception as error:
+        if args.debug:
+            traceback.print_exc()
+        else:
+            print(f"rdrop: error: {_one_line(error)}", file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    # Both `rdrop --debug train` and `rdrop train --debug`; a subcommand's default must not
+    # undo what stands before it.
+    debug: dict[str, Any] = {"action": "store_true", "help": "show tracebacks and all messages"}
+    parser = OneLineParser(prog="rdrop", description="Train Keras models with R-Drop.")
+    parser.add_argument("--version", action="version", version=f"rdrop {__version__}")
+    parser.add_argument("--debug", **debug)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=OneLineParser
+    )
+    for name, (command, summary) in COMMANDS.items():
+        subparser = commands.add_parser(name, help=summary, description=command.__doc__)
+        subparser.add_argument("--debug", default=argparse.SUPPRESS, **debug)
+        command.add_arguments(subparser)
+    return parser
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, SAID_FOR_THE_USER):
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows where)"

@@ -1,0 +1,77 @@
+"""Train, evaluate, predict and compare as a user runs them, on the smallest budgets."""
+
+import io
+from pathlib import Path
+
+import pytest
+from sklearn.datasets import load_digits
+
+from rdrop_tf.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", "digits", "--alpha", "2", "--epochs", "2", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_train_says_where_and_how_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    assert main(["train", "digits", "--alpha", "0", "--epochs", "1", "--out", str(folder)]) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == f"writing to {folder}"
+    assert last.startswith("test accuracy ")
+    assert last.endswith(" ms a step")
+
+
+def test_evaluate_prints_both_checkpoints(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run)]) == 0
+    header, last, best = capsys.readouterr().out.splitlines()
+    assert header.split() == ["accuracy", "validation", "test"]
+    assert (last.split()[0], best.split()[0]) == ("last", "best")
+    assert last.count(" %") == 2
+
+
+def test_predict_reads_lines_and_writes_lines(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = load_digits().data[:5]
+    text = "".join(",".join(f"{pixel:g}" for pixel in image) + "\n" for image in images)
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert main(["predict", str(run)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert all(line in "0123456789" for line in lines)
+
+
+def test_predict_names_the_bad_line(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("0 " * 64 + "\n1 2\n"))
+    assert main(["predict", str(run)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        "rdrop: error: line 2: a line must hold 64 pixels, separated by commas or spaces; "
+        "got 2 values\n"
+    )
+
+
+def test_compare_ends_with_a_table_and_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "compare"
+    line = ["compare", "digits", "--alphas", "0,2", "--seeds", "2", "--epochs", "1"]
+    assert main([*line, "--out", str(folder)]) == 0
+    output = capsys.readouterr().out
+    assert "100 %  run 4 of 4: alpha 2, seed 1, epoch 1  0:00 left" in output
+    assert "digits: test accuracy in % on 1197 examples, 2 seeds, 1 epochs each" in output
+    assert "with alpha 2 instead of 0, test accuracy" in output
+    assert output.splitlines()[-1] == f"The learning curves are in {folder / 'plot.png'}."
+    assert (folder / "plot.png").stat().st_size > 10_000
+
+
+def test_a_full_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "digits", "--out", str(run)]) == 1
+    assert "a run needs a new or empty folder" in capsys.readouterr().err

@@ -1,0 +1,134 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rdrop_tf import __version__
+from rdrop_tf.cli import evaluate, predict, recipes
+from rdrop_tf.cli.main import main
+
+RDROP = Path(sys.executable).with_name("rdrop")
+if not RDROP.exists():
+    pytest.skip("the package is not installed beside this Python", allow_module_level=True)
+
+
+def _raises(error: BaseException) -> Callable[[Any], None]:
+    def run(args: Any) -> None:
+        raise error
+
+    return run
+
+
+def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    assert capsys.readouterr().out.startswith("digits\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("", "the following arguments are required: COMMAND"),
+        ("fly", "invalid choice: 'fly'"),
+        ("train", "the following arguments are required: RECIPE"),
+        ("train digit", "argument RECIPE: a recipe must be one of digits; got 'digit'"),
+        ("train digits --alpha -1", "argument --alpha: alpha must be a number >= 0; got '-1'"),
+        ("train digits --epochs 0", "argument --epochs: the number of epochs must be a whole"),
+        ("compare digits --alphas 1", "argument --alphas: two or more different alphas must be"),
+        ("compare digits --seeds 1", "argument --seeds: the number of seeds must be a whole"),
+        ("train digits --colour red", "unrecognized arguments: --colour red"),
+    ],
+)
+def test_bad_usage_is_2_and_one_line(
+    line: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(line.split())
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert text in message
+    assert message.count("\n") == 1
+    assert message.startswith("rdrop")
+    assert message.endswith("--help)\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("alpha must be;\n got -1"), "rdrop: error: alpha must be; got -1\n"),
+        (OSError(28, "No space left on device"), "rdrop: error: [Errno 28] No space left on dev"),
+        (KeyError("loss"), "rdrop: error: KeyError: 'loss' (--debug shows where)\n"),
+    ],
+)
+def test_failed_is_1_and_one_line(
+    error: Exception,
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recipes, "run", _raises(error))
+    assert main(["recipes"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(line)
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("line", ["--debug recipes", "recipes --debug"])
+def test_only_debug_shows_the_traceback(
+    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "run", _raises(ValueError("no")))
+    assert main(line.split()) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "run", _raises(KeyboardInterrupt()))
+    assert main(["recipes"]) == 1
+    assert capsys.readouterr().err.strip() == ("rdrop: interrupted; the files written so far stay")
+
+
+@pytest.mark.parametrize("command", [evaluate, predict])
+def test_a_missing_run_is_named(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    name = command.__name__.rpartition(".")[2]
+    assert main([name, "nowhere"]) == 1
+    assert "got 'nowhere', which does not: name the folder" in capsys.readouterr().err
+
+
+def test_help_is_quick_and_silent_on_standard_error() -> None:
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        ended = subprocess.run([RDROP, "--help"], capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - started)
+    assert "does R-Drop help on this data?" in ended.stdout
+    assert ended.stderr == ""
+    assert min(times) < 0.5
+
+
+def test_the_version_is_the_packages() -> None:
+    ended = subprocess.run([RDROP, "--version"], capture_output=True, text=True, check=True)
+    assert ended.stdout == f"rdrop {__version__}\n"
+
+
+def test_ctrl_c_ends_a_training_cleanly(tmp_path: Path) -> None:
+    command = [RDROP, "train", "digits", "--epochs", "1000000", "--out", str(tmp_path / "run")]
+    # What this suite sets for itself, a user has not set.
+    environment = {name: value for name, value in os.environ.items() if name[:7] != "TF_CPP_"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    epochs = tmp_path / "run" / "epochs.csv"
+    while not epochs.exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert error.strip() == "rdrop: interrupted; the files written so far stay"
+    assert process.returncode == 1

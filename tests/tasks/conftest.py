@@ -1,0 +1,35 @@
+"""A recipe that trains in seconds, and runs of it that tests only read."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rdrop_tf.recipes import DIGITS, Recipe
+from rdrop_tf.tasks import Comparison, RunResult, compare, train
+
+TINY = replace(
+    DIGITS,
+    epochs=3,
+    learning_rate=0.02,
+    probe_every=2,
+    split={"train": 60, "validation": 100, "seed": 0},
+    model={"depth": 1, "width": 16, "heads": 2, "hidden": 16, "dropout": 0.1},
+)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recipe:
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, train(TINY, alpha=1.0, seed=0, folder=folder)
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Comparison]:
+    folder = tmp_path_factory.mktemp("compared")
+    return folder, compare(TINY, alphas=[0.0, 1.0], seeds=[0, 1], folder=folder)

@@ -1,0 +1,89 @@
+import io
+import os
+
+import pytest
+
+from rdrop_tf.tasks import Progress
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_plain_lines_at_every_tenth() -> None:
+    stream, clock = io.StringIO(), _Clock()
+    with Progress(20, stream, clock) as progress:
+        for step in range(1, 21):
+            clock.now += 6
+            progress.advance(1, f"step {step}")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[0] == "10 %  step 2  1:48 left"
+    assert lines[-1] == "100 %  step 20  0:00 left"
+
+
+def test_small_amounts_add_up_to_all() -> None:
+    stream = io.StringIO()
+    with Progress(1.0, stream) as progress:
+        for _ in range(10):
+            progress.advance(0.1, "")
+    assert [line.split(" %")[0] for line in stream.getvalue().splitlines()] == [
+        str(10 * tenth) for tenth in range(1, 11)
+    ]
+
+
+def test_a_leap_over_tenths_is_one_line() -> None:
+    stream = io.StringIO()
+    with Progress(10, stream) as progress:
+        progress.advance(5, "half")
+        progress.advance(0.5, "a little more")
+    assert stream.getvalue().startswith("50 %  half")
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_long_jobs_count_hours() -> None:
+    stream, clock = io.StringIO(), _Clock()
+    with Progress(2, stream, clock) as progress:
+        clock.now = 3600 + 2 * 60 + 5
+        progress.advance(1, "half")
+    assert stream.getvalue() == "50 %  half  1:02:05 left\n"
+
+
+def test_a_terminal_shows_one_line_that_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 20)))
+    stream, clock = _Terminal(), _Clock()
+    with Progress(4, stream, clock) as progress:
+        clock.now = 10
+        progress.advance(1, "run 1 of 4: alpha 0")
+        progress.advance(1, "a text much longer than the columns that are left on the line")
+    start, first, second = stream.getvalue().split("\r")[1:]
+    assert start.rstrip() == "[------------------------]   0 %  starting"
+    assert first.rstrip() == "[######------------------]  25 %  run 1 of 4: alpha 0  0:30"
+    assert len(first) == 59
+    assert len(second.rstrip("\n")) == 59
+    assert second.endswith("\n")
+
+
+def test_an_error_leaves_the_bar_on_a_line_of_its_own() -> None:
+    stream = _Terminal()
+    progress = Progress(2, stream)
+    progress.advance(1, "half")
+    with pytest.raises(KeyboardInterrupt), progress:
+        raise KeyboardInterrupt
+    assert stream.getvalue().endswith("\n")
+
+
+def test_nothing_done_nothing_shown() -> None:
+    stream = io.StringIO()
+    with Progress(2, stream):
+        pass
+    assert stream.getvalue() == ""
