@@ -15,7 +15,9 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     subprocess.run([*command, "-q", "-w", str(tmp_path), str(HOME)], check=True, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name == f"rdrop_tf-{__version__}-py3-none-any.whl"
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("rdrop_tf/")}
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "rdrop_launcher.py" in names
+    held = {name for name in names if name.startswith("rdrop_tf/")}
     here = {
         str(path.relative_to(HOME))
         for path in (HOME / "rdrop_tf").rglob("*")

@@ -25,7 +25,9 @@ class Recipe:
         batch_size: Examples a step.
         learning_rate: The peak; it rises linearly and falls to 0 along a cosine.
         warmup: The share of all steps that it rises for.
-        probe_every: Every how many epochs the divergence of two passes is measured.
+        validate_every: Every how many epochs the validation part is evaluated; after the last
+            one it always is.
+        probe_every: The same for the divergence of two passes.
         split: The task's own settings of the data split.
         model: The task's own settings of the model.
 
@@ -47,6 +49,7 @@ class Recipe:
     batch_size: int
     learning_rate: float
     warmup: float
+    validate_every: int
     probe_every: int
     split: Mapping[str, int]
     model: Mapping[str, float]

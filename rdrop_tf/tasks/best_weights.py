@@ -38,14 +38,23 @@ class BestWeights(keras.callbacks.Callback):
         self._state: list[NDArray[Any]] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Copies the state where this epoch is the best so far."""
-        value = (logs or {})[self.monitor]
-        if self.value is None or self._improves(value, self.value):
+        """Copies the state where this epoch was validated and is the best so far."""
+        value = (logs or {}).get(self.monitor)
+        if value is not None and (self.value is None or self._improves(value, self.value)):
             self.value, self.epoch = value, epoch + 1
             self._state = copies(self._variables())
 
     def restore(self) -> None:
-        """Puts the remembered state back."""
+        """Puts the remembered state back.
+
+        Raises:
+            ValueError: If no epoch had the figure.
+        """
+        if self.value is None:
+            raise ValueError(
+                f"the best epoch needs the log {self.monitor!r}; no epoch had it: give validation "
+                "data to fit, and a metric of that name to compile"
+            )
         assign_all(self._variables(), self._state)
 
     def _improves(self, value: float, best: float) -> bool:

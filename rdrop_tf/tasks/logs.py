@@ -65,6 +65,8 @@ class StepLog(keras.callbacks.Callback):
             self._path, ["step", "epoch", "seconds", "learning_rate", *self._names]
         )
         self._epoch = 0
+        by_name = {metric.name: metric for metric in self.model.metrics}
+        self._means = {name: by_name[name] for name in self._names}
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Remembers the epoch; Keras has just set the means back to 0."""
@@ -92,7 +94,7 @@ class StepLog(keras.callbacks.Callback):
 
     def _own(self, name: str) -> float | None:
         """Returns what this step added to a mean; None where it added nothing."""
-        mean = next(metric for metric in self.model.metrics if metric.name == name)
+        mean = self._means[name]
         total, count = float(mean.total), float(mean.count)
         total_before, count_before = self._before[name]
         self._before[name] = (total, count)

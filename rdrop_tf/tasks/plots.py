@@ -41,6 +41,7 @@ def plot_curves(
     _name(quality, f"Validation {metric.name}", metric.unit)
     _name(fit, "Cross-entropy in training, dropout on", "nats per example")
     _name(consistency, "KL of two dropout passes, fixed examples", "nats per example")
+    _look_past_the_start(quality)
     for axes in (fit, consistency):
         _scale_by_ratios(axes)
     quality.legend(loc="lower right", frameon=False)
@@ -80,6 +81,15 @@ def _name(axes: Axes, title: str, unit: str) -> None:
     axes.set_ylabel(unit)
     axes.grid(True, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _look_past_the_start(axes: Axes) -> None:
+    """Cuts off the steep first sixth, beside which later differences cannot be seen."""
+    values = np.concatenate([line.get_ydata()[len(line.get_ydata()) // 6 :] for line in axes.lines])
+    low, high = values.min(), values.max()
+    reach = (high - low) or 1.0  # a single point has none
+    # Below is room for the legend.
+    axes.set_ylim(low - 0.7 * reach, high + 0.5 * reach)
 
 
 def _scale_by_ratios(axes: Axes) -> None:

@@ -108,6 +108,7 @@ def train(
         _shuffled_batches(train_part, recipe.batch_size, seed),
         validation_data=(validation_part.x, validation_part.y),
         validation_batch_size=EVALUATION_BATCH,
+        validation_freq=_validated_epochs(recipe),
         epochs=recipe.epochs,
         callbacks=callbacks,
         shuffle=False,  # the batches are shuffled already
@@ -176,8 +177,19 @@ def _logs(
         ConsistencyProbe(
             model.model, examples.x[:PROBE_EXAMPLES], task.divergence, recipe.probe_every
         ),
-        EpochLog(run.epochs, fields=[PROBE_LOG], without=["kl"] if one_pass else []),
+        EpochLog(
+            run.epochs,
+            fields=[f"val_{task.metric.name}", "val_ce", "val_loss", PROBE_LOG],
+            without=["kl"] if one_pass else [],
+        ),
         StepLog(run.steps, ["loss", "ce"] if one_pass else ["loss", "ce", "kl"]),
+    ]
+
+
+def _validated_epochs(recipe: Recipe) -> list[int]:
+    last = recipe.epochs
+    return [
+        epoch for epoch in range(1, last + 1) if epoch % recipe.validate_every == 0 or epoch == last
     ]
 
 

@@ -102,15 +102,23 @@ def test_a_missing_run_is_named(command: Any, capsys: pytest.CaptureFixture[str]
     assert "got 'nowhere', which does not: name the folder" in capsys.readouterr().err
 
 
-def test_help_is_quick_and_silent_on_standard_error() -> None:
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        ended = subprocess.run([RDROP, "--help"], capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - started)
+def test_help_is_silent_on_standard_error() -> None:
+    ended = subprocess.run([RDROP, "--help"], capture_output=True, text=True, check=True)
     assert "does R-Drop help on this data?" in ended.stdout
     assert ended.stderr == ""
-    assert min(times) < 0.5
+
+
+def test_help_does_not_wait_for_keras() -> None:
+    script = """
+import sys, rdrop_launcher
+try:
+    rdrop_launcher.main(["--help"])
+finally:
+    print("keras" in sys.modules)
+"""
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout.endswith("False\n")
 
 
 def test_the_version_is_the_packages() -> None:
@@ -123,12 +131,21 @@ def test_ctrl_c_ends_a_training_cleanly(tmp_path: Path) -> None:
     # What this suite sets for itself, a user has not set.
     environment = {name: value for name, value in os.environ.items() if name[:7] != "TF_CPP_"}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # A suite started in the background ignores the signal, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     epochs = tmp_path / "run" / "epochs.csv"
-    while not epochs.exists() and process.poll() is None:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    try:
+        while not epochs.exists() and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert error.strip() == "rdrop: interrupted; the files written so far stay"
     assert process.returncode == 1

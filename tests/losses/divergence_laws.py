@@ -11,7 +11,7 @@ from . import reference
 from .cases import STYLES, STYLES_WITH_INFINITY, draw_logits
 from .gradients import central_differences, gradients, value_and_gradients
 
-CASES = 170
+CASES = 200
 SHAPES = [(1, 3), (5, 1), (2, 3, 7)]
 RELATIVE = {"float64": 1e-12, "float32": 2e-6}
 # Below the relative error a divergence is only known as well as the probabilities it

@@ -21,7 +21,7 @@ from .gradients import central_differences, gradients, value_and_gradients
 SPARSE = keras.losses.SparseCategoricalCrossentropy
 DENSE = keras.losses.CategoricalCrossentropy
 BINARY = keras.losses.BinaryCrossentropy
-CASES = 1200
+CASES = 1000
 
 
 def draw(seed=0, shape=(2, 3, 7), dtype="float32"):
@@ -70,7 +70,7 @@ def check_generated_cases(dtype):
 @pytest.mark.usefixtures("float64")
 def test_gradients_of_all_passes_equal_numeric_ones():
     checked = 0
-    for number, case in enumerate(generate(100, "float64", seed=1)):
+    for number, case in enumerate(generate(80, "float64", seed=1)):
         largest = max(np.max(np.abs(x)) for x in case.passes)
         # Differences of 1e-5 lose their digits in numbers beyond; and the reference makes
         # probabilities sum to 1, so that moving a single one means something else.
@@ -81,7 +81,7 @@ def test_gradients_of_all_passes_equal_numeric_ones():
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-7, err_msg=str(number))
         checked += 1
-    assert checked > 30
+    assert checked > 25
 
 
 # Identities

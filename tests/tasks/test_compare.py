@@ -78,7 +78,7 @@ def test_what_cannot_be_compared_is_refused(
 
 
 def test_the_work_counts_two_passes_twice(tiny: Recipe) -> None:
-    assert work_of_a_comparison(tiny, [0.0, 1.0], [0, 1]) == 3 * 2 * (1 + 2)
+    assert work_of_a_comparison(tiny, [0.0, 1.0], [0, 1]) == 5 * 2 * (1 + 2)
 
 
 def test_run_names_are_as_different_as_the_alphas() -> None:

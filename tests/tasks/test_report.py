@@ -6,7 +6,7 @@ from rdrop_tf.tasks.comparison import summarise
 from tests.tasks.test_comparison import ACCURACY, RUNS
 
 TEXT = """\
-digits: test accuracy in % on 100 examples, 3 seeds, 100 epochs each
+digits: test accuracy in % on 100 examples, 3 seeds, 80 epochs each
 
 alpha  test mean  range           difference  95 % interval   ms/step       validation
 0      82.00      80.00 to 84.00  -           -               10.0          80.00
@@ -20,7 +20,7 @@ other data."""
 
 def test_the_whole_text() -> None:
     runs = [replace(run, milliseconds_per_step=15.0 if run.alpha else 10.0) for run in RUNS]
-    recipe = replace(DIGITS, epochs=100)
+    recipe = replace(DIGITS, epochs=80)
     assert report(summarise(recipe, ACCURACY, 100, runs)) == TEXT
 
 

@@ -2,11 +2,13 @@ import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from rdrop_tf import RDropModel
 from rdrop_tf.recipes import Recipe
@@ -49,10 +51,11 @@ def test_the_folder_holds_what_it_promises(trained: tuple[Path, RunResult], tiny
 def test_rows_by_epoch_and_by_step(trained: tuple[Path, RunResult], tiny: Recipe) -> None:
     folder, _ = trained
     epochs, steps = read_columns(folder / "epochs.csv"), read_columns(folder / "steps.csv")
-    assert epochs["epoch"] == [1, 2, 3]
-    assert [value is not None for value in epochs["probe_kl"]] == [False, True, True]
-    assert steps["step"] == [1, 2, 3, 4, 5, 6]
-    assert steps["epoch"] == [1, 1, 2, 2, 3, 3]
+    assert epochs["epoch"] == [1, 2, 3, 4, 5]
+    for name in ("val_accuracy", "val_loss", "probe_kl"):
+        assert [value is not None for value in epochs[name]] == [False, True, False, True, True]
+    assert steps["step"] == list(range(1, 11))
+    assert steps["epoch"] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert max(np.array(steps["learning_rate"], float)) == pytest.approx(tiny.learning_rate)
 
 
@@ -60,7 +63,7 @@ def test_a_steps_figures_are_its_own(trained: tuple[Path, RunResult]) -> None:
     folder, _ = trained
     epochs, steps = read_columns(folder / "epochs.csv"), read_columns(folder / "steps.csv")
     for name in ("loss", "ce", "kl"):
-        by_step = np.array(steps[name], float).reshape(3, 2)
+        by_step = np.array(steps[name], float).reshape(5, 2)
         # Of the 60 examples the first step of an epoch takes 50 and the second 10.
         means = by_step @ np.array([50, 10]) / 60
         np.testing.assert_allclose(means, np.array(epochs[name], float), rtol=1e-5)
@@ -88,13 +91,32 @@ def test_alpha_0_is_ordinary_training_on_the_same_batches(
 ) -> None:
     ordinary, with_rdrop = (compared[0] / f"alpha-{alpha}-seed-0" for alpha in (0, 1))
     epochs, steps = read_columns(ordinary / "epochs.csv"), read_columns(ordinary / "steps.csv")
-    assert epochs["kl"] == [None] * 3
+    assert epochs["kl"] == [None] * 5
     assert epochs["probe_kl"][1] is not None
     assert "kl" not in steps
     assert steps["ce"][0] == steps["loss"][0]
     # The first step sees the same weights and images; only the dropout masks differ.
     first = read_columns(with_rdrop / "steps.csv")["ce"][0]
     assert steps["ce"][0] == pytest.approx(first, rel=0.05)
+
+
+def test_the_initial_weights_hang_on_the_seed_alone(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[NDArray[Any]]] = []
+
+    def stop(self: RDropModel, *args: Any, **options: Any) -> None:
+        seen.append(self.model.get_weights())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RDropModel, "fit", stop)
+    for alpha, seed in ((0.0, 3), (1.0, 3), (1.0, 4)):
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny, alpha=alpha, seed=seed, folder=tmp_path / f"{alpha}-{seed}")
+    ordinary, with_rdrop, other_seed = seen
+    for one, same in zip(ordinary, with_rdrop, strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert not np.allclose(with_rdrop[0], other_seed[0])
 
 
 def test_the_order_of_the_examples_hangs_on_the_seed_alone() -> None:

@@ -1,0 +1,21 @@
+import json
+
+from rdrop_tf.recipes import DIGITS
+from tools.choose_alpha import RESULTS, SEEDS
+
+
+def test_the_recipes_alpha_is_the_one_that_was_chosen() -> None:
+    choice = json.loads((RESULTS / "digits-choice.json").read_text(encoding="utf-8"))
+    best = max(choice["rows"], key=lambda row: row["validation_mean"])
+    assert best["alpha"] == DIGITS.alpha
+
+
+def test_the_choice_was_made_with_the_recipes_other_settings() -> None:
+    choice = json.loads((RESULTS / "digits-choice.json").read_text(encoding="utf-8"))
+    assert {**choice["recipe"], "alpha": DIGITS.alpha} == DIGITS.as_dict()
+
+
+def test_the_runs_that_choose_are_not_those_that_report() -> None:
+    report = json.loads((RESULTS / "digits.json").read_text(encoding="utf-8"))
+    assert not set(SEEDS) & set(report["seeds"])
+    assert report["recipe"] == DIGITS.as_dict()
