@@ -1,13 +1,11 @@
 import json
 
 from rdrop_tf.recipes import DIGITS
-from tools.choose_alpha import RESULTS, SEEDS
+from tools.choose_alpha import RESULTS, SEEDS, best_alpha
 
 
 def test_the_recipes_alpha_is_the_one_that_was_chosen() -> None:
-    choice = json.loads((RESULTS / "digits-choice.json").read_text(encoding="utf-8"))
-    best = max(choice["rows"], key=lambda row: row["validation_mean"])
-    assert best["alpha"] == DIGITS.alpha
+    assert best_alpha("digits") == DIGITS.alpha
 
 
 def test_the_choice_was_made_with_the_recipes_other_settings() -> None:
