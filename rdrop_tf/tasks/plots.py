@@ -85,7 +85,8 @@ def _name(axes: Axes, title: str, unit: str) -> None:
 
 def _look_past_the_start(axes: Axes) -> None:
     """Cuts off the steep first sixth, beside which later differences cannot be seen."""
-    values = np.concatenate([line.get_ydata()[len(line.get_ydata()) // 6 :] for line in axes.lines])
+    lines = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    values = np.concatenate([line[len(line) // 6 :] for line in lines])
     low, high = values.min(), values.max()
     reach = (high - low) or 1.0  # a single point has none
     # Below is room for the legend.
