@@ -15,6 +15,7 @@ DIGITS = Recipe(
     source="bundled with scikit-learn (UCI Optical Recognition of Handwritten Digits)",
     paper="not a data set of the paper",
     alpha=0.5,
+    forward="concat",
     seeds=5,
     epochs=80,
     batch_size=50,

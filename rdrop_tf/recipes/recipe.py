@@ -20,6 +20,8 @@ class Recipe:
         source: Where the data comes from.
         paper: The paper's figures for this data set, or a word that it has none.
         alpha: The weight of the consistency term, in the paper's units.
+        forward: How `RDropModel` makes the passes. Fixed here, because it decides which dropout
+            masks are drawn and so the figures; "auto" may mean another way in another version.
         seeds: How many seeds a comparison takes unless told otherwise.
         epochs: Passes over the training examples.
         batch_size: Examples a step.
@@ -44,6 +46,7 @@ class Recipe:
     source: str
     paper: str
     alpha: float
+    forward: str
     seeds: int
     epochs: int
     batch_size: int

@@ -161,7 +161,7 @@ def score(model: keras.Model, task: Task, examples: Examples) -> float:
 
 def _compiled(task: Task, alpha: float, examples: int) -> RDropModel:
     steps_per_epoch = -(-examples // task.recipe.batch_size)
-    model = RDropModel(task.model(), alpha=alpha)
+    model = RDropModel(task.model(), alpha=alpha, forward=task.recipe.forward)
     model.compile(**task.compile_options(steps_per_epoch))
     return model
 
