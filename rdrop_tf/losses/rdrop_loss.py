@@ -33,6 +33,8 @@ class RDropLoss(keras.losses.Loss):
     over. For an alpha from another code base see `convert_alpha`.
 
     Computed in float32 (float64 for float64 predictions), also for half-precision ones.
+    Predictions of shape (B,) of a binary or regression loss count as (B, 1); Keras averages
+    them over the batch at once, where no weight or mask reaches its example.
 
     Args:
         alpha: Weight of the divergence, >= 0. 0 gives the task loss.
