@@ -17,8 +17,8 @@ test: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy rdrop_tf
 	$(BIN)/python -m pytest --doctest-modules rdrop_tf
-	$(BIN)/python -m pytest tests
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/losses tests/models -m "not tensorflow"
+	$(BIN)/python -m pytest -n auto tests
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto tests/losses tests/models -m "not tensorflow"
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

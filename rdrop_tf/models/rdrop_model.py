@@ -58,7 +58,7 @@ class RDropModel(BackendStep, keras.Model):
         normalize: "passes" keeps the scale of ordinary training, "paper" is the paper's.
         passes: Number of passes, >= 2; the divergence is the mean over all pairs.
         forward: How the passes are made: "two_calls" calls the model once per pass, "concat"
-            once on the batch put below itself, "auto" is "two_calls", the faster in docs/cost.md.
+            once on the batch put below itself, "auto" is "two_calls": see docs/cost.md.
             With "concat" layers that look at the whole batch (BatchNorm) see it twice in one
             call; with "two_calls" only the first pass changes such a layer's state.
         every: The divergence is computed on every k-th optimizer step; the others make one
