@@ -38,15 +38,16 @@ class Digits(Task):
 
     def splits(self) -> Splits:
         """Draws training, validation and test images, each digit in proportion."""
-        pixels, digits = load_digits(return_X_y=True)
-        everything = Examples(pixels.astype(np.float32), digits.astype(np.int32))
+        digits = load_digits()
+        images = digits.images[..., np.newaxis].astype(np.float32)
+        everything = Examples(images, digits.target.astype(np.int32))
         split = self.recipe.split
         train, rest = _draw(everything, split["train"], split["seed"])
         validation, test = _draw(rest, split["validation"], split["seed"])
         return Splits(train, validation, test)
 
     def model(self) -> keras.Model:
-        """Builds the vision transformer: flat pixels of 0..16 to 10 logits."""
+        """Builds the vision transformer: images (8, 8, 1) of 0..16 to 10 logits."""
         settings: dict[str, Any] = dict(self.recipe.model)
         return tiny_vit(
             image_size=IMAGE_SIZE, patch_size=2, max_pixel=MAX_PIXEL, num_classes=10, **settings
@@ -79,7 +80,7 @@ class Digits(Task):
             line: 64 numbers from 0 (white) to 16 (black), with commas or spaces between.
 
         Returns:
-            The pixels, shape (64,).
+            The image, shape (8, 8, 1).
 
         Raises:
             ValueError: If there are not 64 of them, or one is no number from 0 to 16.
@@ -87,7 +88,7 @@ class Digits(Task):
         Example:
         >>> from rdrop_tf.recipes import DIGITS
         >>> Digits(DIGITS).read_line("0 16 " * 32).shape
-        (64,)
+        (8, 8, 1)
         """
         words = line.replace(",", " ").split()
         count = IMAGE_SIZE * IMAGE_SIZE
@@ -96,7 +97,8 @@ class Digits(Task):
                 f"a line must hold {count} pixels, separated by commas or spaces; "
                 f"got {len(words)} values"
             )
-        return np.array([_pixel(word) for word in words], np.float32)
+        pixels = np.array([_pixel(word) for word in words], np.float32)
+        return pixels.reshape(IMAGE_SIZE, IMAGE_SIZE, 1)
 
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
         """Writes the most probable digit of each image."""

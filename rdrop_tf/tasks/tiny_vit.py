@@ -17,8 +17,9 @@ def tiny_vit(
     heads: int,
     hidden: int,
     dropout: float,
+    channels: int = 1,
 ) -> keras.Model:
-    """Builds a pre-norm vision transformer for square one-channel images.
+    """Builds a pre-norm vision transformer for square images.
 
     Made of Keras layers alone, so a saved model loads with plain Keras. Dropout acts where the
     original has it: after the position embedding, on the attention weights, and behind each
@@ -34,9 +35,10 @@ def tiny_vit(
         heads: Attention heads.
         hidden: Features between the two projections of the feed-forward block.
         dropout: The rate, the same everywhere.
+        channels: Numbers a pixel has: 1 for grey, 3 for colour.
 
     Returns:
-        A functional model from (batch, image_size² pixels, row by row) to logits
+        A functional model from (batch, image_size, image_size, channels) to logits
         (batch, num_classes).
 
     Raises:
@@ -46,13 +48,13 @@ def tiny_vit(
     >>> model = tiny_vit(image_size=8, patch_size=2, max_pixel=16, num_classes=10,
     ...                  depth=2, width=64, heads=4, hidden=128, dropout=0.1)
     >>> model.input_shape, model.output_shape
-    ((None, 64), (None, 10))
+    ((None, 8, 8, 1), (None, 10))
     """
     _check_divides("patch_size", patch_size, "image_size", image_size)
     _check_divides("heads", heads, "width", width)
-    pixels = keras.Input((image_size * image_size,), name="pixels")
+    pixels = keras.Input((image_size, image_size, channels), name="pixels")
     x = layers.Rescaling(1.0 / max_pixel)(pixels)
-    x = _patches(x, image_size, patch_size)
+    x = _patches(x, patch_size)
     x = _embed(x, width)
     x = layers.Dropout(dropout)(x)
     for _ in range(depth):
@@ -64,12 +66,13 @@ def tiny_vit(
     return keras.Model(pixels, logits, name="tiny_vit")
 
 
-def _patches(pixels: Tensor, image_size: int, patch_size: int) -> Tensor:
-    """Cuts flat images into flat patches: (batch, pixels) to (batch, tokens, patch pixels)."""
+def _patches(pixels: Tensor, patch_size: int) -> Tensor:
+    """Cuts images into flat patches: (batch, size, size, c) to (batch, tokens, patch² c)."""
+    _, image_size, _, channels = pixels.shape
     side = image_size // patch_size
-    x = layers.Reshape((side, patch_size, side, patch_size))(pixels)
-    x = layers.Permute((1, 3, 2, 4))(x)
-    return layers.Reshape((side * side, patch_size * patch_size))(x)
+    x = layers.Reshape((side, patch_size, side, patch_size, channels))(pixels)
+    x = layers.Permute((1, 3, 2, 4, 5))(x)
+    return layers.Reshape((side * side, patch_size * patch_size * channels))(x)
 
 
 def _embed(patches: Tensor, width: int) -> Tensor:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from rdrop_tf.losses import symmetric_kl
@@ -10,16 +11,19 @@ from rdrop_tf.recipes import DIGITS
 from rdrop_tf.tasks.digits import Digits
 
 TASK = Digits(DIGITS)
-PIXELS = load_digits().data
+PIXELS = load_digits().images[..., np.newaxis]
+
+
+def _sorted_by_bytes(images: NDArray[np.float32]) -> NDArray[np.bytes_]:
+    return np.sort(images.reshape(len(images), 64).view("S256").ravel())
 
 
 def test_the_parts_are_all_images_once() -> None:
     parts = TASK.splits()
     drawn = np.concatenate([part.x for part in parts])
-    assert drawn.shape == PIXELS.shape
+    assert drawn.shape == PIXELS.shape == (1797, 8, 8, 1)
     np.testing.assert_array_equal(
-        np.sort(drawn.view("S256").ravel()),
-        np.sort(PIXELS.astype(np.float32).view("S256").ravel()),
+        _sorted_by_bytes(drawn), _sorted_by_bytes(PIXELS.astype(np.float32))
     )
 
 
@@ -83,7 +87,7 @@ def test_the_divergence_is_the_papers() -> None:
 @pytest.mark.parametrize("separator", [" ", ",", ", ", "\t"])
 def test_a_line_is_read_back(separator: str) -> None:
     image = PIXELS[7]
-    line = separator.join(str(pixel) for pixel in image) + "\n"
+    line = separator.join(str(pixel) for pixel in image.ravel()) + "\n"
     np.testing.assert_array_equal(TASK.read_line(line), image)
 
 

@@ -13,7 +13,7 @@ PAPER = " ".join(["0"] * 64)
 def test_lines_become_the_models_digits(trained: tuple[Path, RunResult]) -> None:
     folder, _ = trained
     test = make_task(DIGITS).splits().test
-    lines = [", ".join(f"{pixel:g}" for pixel in image) for image in test.x[:20]]
+    lines = [", ".join(f"{pixel:g}" for pixel in image.ravel()) for image in test.x[:20]]
     model = keras.saving.load_model(folder / "checkpoints" / "last.keras")
     expected = model.predict(test.x[:20], verbose=0).argmax(-1)
     assert predict(folder, lines) == [str(digit) for digit in expected]

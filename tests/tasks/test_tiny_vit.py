@@ -21,11 +21,25 @@ SIZES: dict[str, Any] = {
 
 
 def test_a_patch_holds_neighbours() -> None:
-    pixels = np.arange(36, dtype="float32")[None]
-    patches = keras.ops.convert_to_numpy(_patches(pixels, 6, 2))
+    pixels = np.arange(36, dtype="float32").reshape(1, 6, 6, 1)
+    patches = keras.ops.convert_to_numpy(_patches(pixels, 2))
     assert patches.shape == (1, 9, 4)
     np.testing.assert_array_equal(patches[0, 0], [0, 1, 6, 7])
     np.testing.assert_array_equal(patches[0, 5], [16, 17, 22, 23])
+
+
+def test_a_patch_holds_every_channel_of_its_pixels() -> None:
+    pixels = np.arange(108, dtype="float32").reshape(1, 6, 6, 3)
+    patches = keras.ops.convert_to_numpy(_patches(pixels, 2))
+    np.testing.assert_array_equal(patches[0, 5], pixels[0, 2:4, 4:6].ravel())
+
+
+def test_colour_images_have_more_numbers_a_pixel() -> None:
+    model = tiny_vit(**SIZES, channels=3)
+    assert model.input_shape == (None, 6, 6, 3)
+    assert model.get_layer("patch_and_position_embedding").kernel.shape == (12, 8)
+    images = np.random.default_rng(0).integers(0, 17, (2, 6, 6, 3), dtype="uint8")
+    assert model(images).shape == (2, 4)
 
 
 def test_every_position_has_an_embedding_of_its_own() -> None:
@@ -37,9 +51,8 @@ def test_every_position_has_an_embedding_of_its_own() -> None:
 
 def test_the_order_of_the_patches_matters() -> None:
     model = tiny_vit(**SIZES)
-    image = np.random.default_rng(0).uniform(0, 16, (1, 6, 6)).astype("float32")
-    turned = image[:, ::-1].reshape(1, 36)
-    assert not np.allclose(model(image.reshape(1, 36)), model(turned), atol=1e-5)
+    image = np.random.default_rng(0).uniform(0, 16, (1, 6, 6, 1)).astype("float32")
+    assert not np.allclose(model(image), model(image[:, ::-1]), atol=1e-5)
 
 
 def test_dropout_acts_where_it_should() -> None:
@@ -48,7 +61,7 @@ def test_dropout_acts_where_it_should() -> None:
     # on the hidden units and behind them.
     states = [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
     assert len(states) == 1 + 2 * 4
-    x = np.ones((1, 36), "float32")
+    x = np.ones((1, 6, 6, 1), "float32")
     assert not np.allclose(model(x, training=True), model(x, training=True))
     np.testing.assert_array_equal(model(x), model(x))
 
@@ -58,7 +71,7 @@ def test_pixels_are_scaled_by_the_largest() -> None:
     sixteen = tiny_vit(**SIZES)
     keras.utils.set_random_seed(0)
     one = tiny_vit(**{**SIZES, "max_pixel": 1})
-    x = np.random.default_rng(0).uniform(0, 1, (3, 36)).astype("float32")
+    x = np.random.default_rng(0).uniform(0, 1, (3, 6, 6, 1)).astype("float32")
     np.testing.assert_allclose(sixteen(16 * x), one(x), rtol=1e-5, atol=1e-6)
 
 
@@ -66,7 +79,7 @@ def test_saved_models_load_with_plain_keras(tmp_path: Any) -> None:
     model = tiny_vit(**SIZES)
     model.save(tmp_path / "vit.keras")
     loaded = keras.saving.load_model(tmp_path / "vit.keras")
-    x = np.random.default_rng(0).uniform(0, 16, (3, 36))
+    x = np.random.default_rng(0).uniform(0, 16, (3, 6, 6, 1))
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
     layers = {type(layer).__module__.split(".")[0] for layer in model.layers}
     assert layers == {"keras"}

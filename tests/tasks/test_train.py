@@ -145,7 +145,7 @@ def test_checkpoints_load_without_custom_objects(trained: tuple[Path, RunResult]
     for which in ("last", "best"):
         model = keras.saving.load_model(trained[0] / "checkpoints" / f"{which}.keras")
         assert isinstance(model, RDropModel)
-        assert model.predict(np.zeros((2, 64)), verbose=0).shape == (2, 10)
+        assert model.predict(np.zeros((2, 8, 8, 1)), verbose=0).shape == (2, 10)
 
 
 def test_a_run_never_overwrites_another(tiny: Recipe, tmp_path: Path) -> None:
