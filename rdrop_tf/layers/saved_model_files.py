@@ -1,0 +1,51 @@
+"""The files of a SavedModel: copied with a model, and known again."""
+
+import hashlib
+import shutil
+import weakref
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+# A folder may hold more, checkpoints for one, which does not belong to the SavedModel.
+_PARTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
+
+
+def copy_files(folder: Path, target: Path) -> None:
+    """Copies what belongs to a SavedModel into a folder that exists.
+
+    Raises:
+        OSError: If the folder of the SavedModel is no longer there.
+    """
+    if not (folder / "saved_model.pb").is_file():
+        raise FileNotFoundError(
+            "The folder of a SavedModel must still be there when the model is saved, because its "
+            f"files are saved with it. Received: '{folder}', which is gone; put it back, or save "
+            "the weights alone"
+        )
+    for part in _PARTS:
+        source = folder / part
+        if source.is_dir():
+            shutil.copytree(source, target / part, dirs_exist_ok=True)
+        elif source.is_file():
+            shutil.copyfile(source, target / part)
+
+
+def fingerprint(folder: Path) -> str:
+    """Returns a hash of a SavedModel's program and assets; its weights do not count."""
+    digest = hashlib.sha256((folder / "saved_model.pb").read_bytes())
+    for asset in sorted(p for p in (folder / "assets").rglob("*") if p.is_file()):
+        digest.update(asset.relative_to(folder).as_posix().encode() + b"\0" + asset.read_bytes())
+    return digest.hexdigest()
+
+
+def is_same(folder: Path, known: str) -> bool:
+    """Whether a folder holds the SavedModel that a fingerprint was taken of."""
+    return (folder / "saved_model.pb").is_file() and fingerprint(folder) == known
+
+
+def folder_of(owner: Any) -> Path:
+    """Makes a folder that is deleted with the object it belongs to."""
+    folder = mkdtemp(prefix="rdrop_tf_")
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
