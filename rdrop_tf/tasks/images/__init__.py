@@ -1,0 +1,1 @@
+"""Image classification: reading, augmentation, models and pictures."""
