@@ -2,8 +2,11 @@
 
 import argparse
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rdrop_tf.recipes import Recipe, find_recipe
 
@@ -40,6 +43,11 @@ def seed_count(text: str) -> int:
     return _whole_number(text, "the number of seeds", 2, 1000)
 
 
+def rank(text: str) -> int:
+    """Reads the rank of low-rank updates."""
+    return _whole_number(text, "the rank", 1, 1024)
+
+
 def epochs(text: str) -> int:
     """Reads a number of epochs."""
     return _whole_number(text, "the number of epochs", 1, 1_000_000)
@@ -60,6 +68,56 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="a new or empty folder; default: one under runs/"
     )
+    add_settings(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that change a recipe's data or model."""
+    data = parser.add_argument_group("the data")
+    data.add_argument("--data", metavar="DIR", help="where the data lie; see `rdrop recipes`")
+    data.add_argument(
+        "--strict", action="store_true", default=None, help="stop where an input cannot be read"
+    )
+    model = parser.add_argument_group("the model")
+    model.add_argument(
+        "--preset", metavar="NAME", help="a KerasHub preset, a folder of one, or random-tiny"
+    )
+    model.add_argument(
+        "--lora", type=rank, metavar="RANK", help="train low-rank updates and the head alone"
+    )
+
+
+def recipe_of(args: argparse.Namespace) -> Recipe:
+    """Returns the recipe with what the command line changed.
+
+    Raises:
+        ValueError: If the recipe has no such setting.
+    """
+    recipe: Recipe = args.recipe
+    data = {"folder": args.data, "strict": args.strict}
+    model = {"preset": args.preset, "lora": args.lora}
+    return replace(
+        recipe,
+        epochs=args.epochs or recipe.epochs,
+        data=_changed(recipe, "data", recipe.data, data),
+        model=_changed(recipe, "model", recipe.model, model),
+    )
+
+
+OPTIONS = {"folder": "--data", "strict": "--strict", "preset": "--preset", "lora": "--lora"}
+
+
+def _changed(
+    recipe: Recipe, what: str, settings: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    wanted = {name: value for name, value in given.items() if value is not None}
+    for name, value in wanted.items():
+        if name not in settings:
+            raise ValueError(
+                f"{OPTIONS[name]} is for recipes with such a setting of their {what}; got "
+                f"{OPTIONS[name]} {value} for {recipe.name!r}, which has none: leave it out"
+            )
+    return {**settings, **wanted}
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

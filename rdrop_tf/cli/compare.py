@@ -1,7 +1,6 @@
 """`rdrop compare`: does R-Drop help on this data?"""
 
 import argparse
-from dataclasses import replace
 
 from rdrop_tf.cli import arguments
 
@@ -24,7 +23,7 @@ def run(args: argparse.Namespace) -> None:
     """Trains everything and prints the table and what it allows to say."""
     from rdrop_tf.tasks import Progress, compare, report, work_of_a_comparison
 
-    recipe = replace(args.recipe, epochs=args.epochs or args.recipe.epochs)
+    recipe = arguments.recipe_of(args)
     alphas = args.alphas or [0.0, recipe.alpha]
     seeds = range(args.seeds or recipe.seeds)
     folder = args.out or arguments.new_folder("compare", recipe.name)

@@ -14,8 +14,12 @@ def run(args: argparse.Namespace) -> None:
     """Evaluates both checkpoints and prints a table."""
     from rdrop_tf.tasks import evaluate
 
-    evaluation = evaluate(args.run)
-    show = evaluation.metric.show
-    print(f"{evaluation.metric.name:12}{'validation':14}test")
-    for checkpoint, figures in evaluation.figures.items():
-        print(f"{checkpoint:12}{show(figures['validation']):14}{show(figures['test'])}")
+    metrics, figures = evaluate(args.run)
+    parts = list(next(iter(figures.values())))
+    print(f"{'':24}" + "".join(f"{part:14}" for part in parts).rstrip())
+    for metric in metrics:
+        for checkpoint, by_part in figures.items():
+            cells = [metric.show(by_part[part][metric.name]) for part in parts]
+            print(
+                f"{metric.name:16}{checkpoint:8}" + "".join(f"{cell:14}" for cell in cells).rstrip()
+            )

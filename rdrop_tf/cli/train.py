@@ -1,7 +1,6 @@
 """`rdrop train`: one run."""
 
 import argparse
-from dataclasses import replace
 
 from rdrop_tf.cli import arguments
 
@@ -22,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     """Trains once and prints the result."""
     from rdrop_tf.tasks import Progress, make_task, train, work_of_an_epoch
 
-    recipe = replace(args.recipe, epochs=args.epochs or args.recipe.epochs)
+    recipe = arguments.recipe_of(args)
     alpha = recipe.alpha if args.alpha is None else args.alpha
     folder = args.out or arguments.new_folder("train", recipe.name)
     print(f"writing to {folder}", flush=True)

@@ -1,5 +1,6 @@
 """What the figures of a task are computed with."""
 
+from rdrop_tf.metrics.classification import negative_log_likelihood, top_k_accuracy
 from rdrop_tf.metrics.glue import (
     GLUE_METRICS,
     accuracy,
@@ -16,6 +17,8 @@ __all__ = [
     "f1",
     "glue_metrics",
     "matthews",
+    "negative_log_likelihood",
     "pearson",
     "spearman",
+    "top_k_accuracy",
 ]

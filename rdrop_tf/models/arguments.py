@@ -11,7 +11,13 @@ from rdrop_tf.models.passes import FORWARDS
 
 
 def check_arguments(
-    model: Any, divergence: Any, normalize: Any, passes: Any, forward: Any, every: Any
+    model: Any,
+    divergence: Any,
+    normalize: Any,
+    passes: Any,
+    forward: Any,
+    views: Any,
+    every: Any,
 ) -> None:
     """Raises unless the arguments of RDropModel, alpha aside, obey their rules."""
     if not isinstance(model, keras.Model):
@@ -26,6 +32,11 @@ def check_arguments(
     check_choice("normalize", normalize, NORMALIZATIONS)
     check_choice("forward", forward, FORWARDS)
     _check_whole("passes", passes, 2, "one pass has nothing to be consistent with")
+    if views not in (1, passes) or isinstance(views, bool):
+        raise ValueError(
+            "`views` must be 1 (one input for all passes) or the number of passes. "
+            f"Received: views={views!r} and passes={passes}"
+        )
     _check_whole("every", every, 1, "1 computes the divergence on every step")
 
 

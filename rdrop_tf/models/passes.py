@@ -28,30 +28,49 @@ class Forward:
     added_loss: Tensor | None
 
 
-def run_passes(model: keras.Model, x: Nested, passes: int, forward: str) -> Forward:
+def run_passes(model: keras.Model, inputs: Sequence[Nested], forward: str) -> Forward:
     """Calls a model on a batch with `training=True` and gets one prediction per pass.
 
     Args:
         model: The model to call.
-        x: The batch; never changed.
-        passes: How many passes.
+        inputs: The batch of each pass: the same one, or views of the same examples. Never
+            changed.
         forward: "two_calls" or "concat".
     """
-    if passes > 1 and forward == "concat":
-        return concatenated(model, x, passes)
-    return separate_calls(model, x, passes)
+    if len(inputs) > 1 and forward == "concat":
+        return concatenated(model, inputs)
+    return separate_calls(model, inputs)
 
 
-def separate_calls(model: keras.Model, x: Nested, passes: int) -> Forward:
+def inputs_of_passes(x: Nested, passes: int, views: int) -> list[Nested]:
+    """Returns the batch of each pass, of a training batch that may hold several views."""
+    if views == 1:
+        return [x] * passes
+    if not holds_views(x, views):
+        raise ValueError(
+            f"With `views={views}` the training data give a tuple of {views} inputs, one for each "
+            f"pass. Received: x of type {type(x).__name__}"
+            f"{f' and length {len(x)}' if isinstance(x, (tuple, list)) else ''}"
+        )
+    return list(x[:passes])
+
+
+def holds_views(x: Nested, views: int) -> bool:
+    """Whether a batch holds several views of its examples."""
+    return views > 1 and isinstance(x, (tuple, list)) and len(x) == views
+
+
+def separate_calls(model: keras.Model, inputs: Sequence[Nested]) -> Forward:
     """Calls the model once per pass.
 
     Only the first pass changes the model's own state (BatchNorm statistics, for one), as
     in ordinary training; the others only move on what they draw noise from.
     """
-    predictions, added = [model(x, training=True)], [_sum(losses_of_last_call(model))]
-    for _ in range(passes - 1):
+    first, *others = inputs
+    predictions, added = [model(first, training=True)], [_sum(losses_of_last_call(model))]
+    for other in others:
         with _WithoutStateChanges(model):
-            predictions.append(model(x, training=True))
+            predictions.append(model(other, training=True))
             added.append(_sum(losses_of_last_call(model)))
     return Forward(predictions, _plus(_mean(added), _sum(losses_of_weights(model))))
 
@@ -61,11 +80,11 @@ def evaluation(model: keras.Model, x: Nested) -> Forward:
     return Forward([model(x, training=False)], _sum(model.losses))
 
 
-def concatenated(model: keras.Model, x: Nested, passes: int) -> Forward:
+def concatenated(model: keras.Model, inputs: Sequence[Nested]) -> Forward:
     """Calls the model once on [x; x; ...] and cuts its outputs apart."""
-    rows = batch_size(x)
-    outputs = model(repeat_batch(x, passes), training=True)
-    cut = [split_rows(leaf, rows, passes) for leaf in tree.flatten(outputs)]
+    rows = batch_size(inputs[0])
+    outputs = model(stack_batches(inputs), training=True)
+    cut = [split_rows(leaf, rows, len(inputs)) for leaf in tree.flatten(outputs)]
     parts = [tree.pack_sequence_as(outputs, list(leaves)) for leaves in zip(*cut, strict=True)]
     return Forward(parts, _sum(model.losses))
 
@@ -77,13 +96,16 @@ def batch_size(x: Nested) -> Any:
     return ops.shape(leaf)[0] if static is None else static
 
 
-def repeat_batch(x: Nested, times: int) -> Nested:
-    """Puts a batch below itself, leaf by leaf."""
-    return tree.map_structure(lambda leaf: None if leaf is None else _repeat(leaf, times), x)
+def stack_batches(batches: Sequence[Nested]) -> Nested:
+    """Puts batches below each other, leaf by leaf."""
+    return tree.map_structure(_stack, *batches)
 
 
-def _repeat(leaf: Any, times: int) -> Tensor:
-    if len(leaf.shape) == 0:
+def _stack(*leaves: Any) -> Tensor:
+    first = leaves[0]
+    if first is None:
+        return None
+    if len(first.shape) == 0:
         raise ValueError(
             "forward='concat' needs inputs with a batch axis. Received: an input of shape (); "
             "use forward='two_calls' for inputs that are shared by the whole batch"
@@ -91,11 +113,11 @@ def _repeat(leaf: Any, times: int) -> Tensor:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        if isinstance(leaf, tf.SparseTensor):
-            return tf.sparse.concat(0, [leaf] * times)
+        if isinstance(first, tf.SparseTensor):
+            return tf.sparse.concat(0, list(leaves))
         # Strings and ragged tensors are unknown to `keras.ops`.
-        return tf.concat([leaf] * times, axis=0)
-    return ops.concatenate([leaf] * times, axis=0)
+        return tf.concat(list(leaves), axis=0)
+    return ops.concatenate(list(leaves), axis=0)
 
 
 def split_rows(x: Tensor, rows: Any, parts: int) -> list[Tensor]:

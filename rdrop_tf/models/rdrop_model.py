@@ -13,7 +13,7 @@ from rdrop_tf.models.alpha import Alpha, AlphaLike
 from rdrop_tf.models.arguments import check_arguments
 from rdrop_tf.models.draws import listen
 from rdrop_tf.models.objective import PassesInView, RDropCompileLoss, check_losses
-from rdrop_tf.models.passes import batch_size
+from rdrop_tf.models.passes import batch_size, holds_views
 from rdrop_tf.models.preprocessing import preprocessed, preprocessed_for_fit, preprocesses
 from rdrop_tf.models.seeds import load_seed_states, save_seed_states
 from rdrop_tf.models.strategy import check_optimizer, check_scope_of_fit, check_strategy
@@ -61,6 +61,9 @@ class RDropModel(BackendStep, keras.Model):
             once on the batch put below itself, "auto" is "two_calls": see docs/cost.md.
             With "concat" layers that look at the whole batch (BatchNorm) see it twice in one
             call; with "two_calls" only the first pass changes such a layer's state.
+        views: With `views=passes` the training data give a tuple of inputs, one for each pass:
+            several augmentations of the same examples, whose labels they share. With 1 every
+            pass gets the same input. Evaluation and prediction take plain inputs.
         every: The divergence is computed on every k-th optimizer step; the others make one
             pass.
         name: Name of the model.
@@ -91,16 +94,17 @@ class RDropModel(BackendStep, keras.Model):
         normalize: str = "passes",
         passes: int = 2,
         forward: str = "auto",
+        views: int = 1,
         every: int = 1,
         name: str | None = None,
     ) -> None:
-        check_arguments(model, divergence, normalize, passes, forward, every)
+        check_arguments(model, divergence, normalize, passes, forward, views, every)
         check_strategy(model)
         weights = Alpha(alpha)
         super().__init__(name=name or f"rdrop_{model.name}", dtype=model.dtype_policy)
         self.model = model
         self.divergence, self.normalize = divergence, normalize
-        self.passes, self.every = passes, every
+        self.passes, self.views, self.every = passes, views, every
         # Not `forward`: on Torch a model is a module, and that is the name of its call.
         self.forward_mode = forward
         self.alpha_weights = weights
@@ -149,7 +153,9 @@ class RDropModel(BackendStep, keras.Model):
     # Keras
 
     def call(self, inputs: Nested, training: bool | None = None) -> Nested:
-        """Calls the wrapped model, once."""
+        """Calls the wrapped model, once; of several views on the first."""
+        if holds_views(inputs, self.views):
+            inputs = inputs[0]
         if takes_training(self.model):
             return self.model(inputs, training=training)
         return self.model(inputs)
@@ -274,6 +280,7 @@ class RDropModel(BackendStep, keras.Model):
             "normalize": self.normalize,
             "passes": self.passes,
             "forward": self.forward_mode,
+            "views": self.views,
             "every": self.every,
             "name": self.name,
         }

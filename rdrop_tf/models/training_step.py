@@ -7,7 +7,7 @@ from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.objective import PassesInView
-from rdrop_tf.models.passes import batch_size, evaluation, run_passes
+from rdrop_tf.models.passes import batch_size, evaluation, inputs_of_passes, run_passes
 from rdrop_tf.models.replicas import Replicas
 
 if TYPE_CHECKING:
@@ -57,9 +57,11 @@ def step_loss(
         replicas: The replicas that share the batch.
         training: False for evaluation, with one pass and without noise.
     """
-    forward = (
-        run_passes(model, x, passes, model.resolved_forward) if training else evaluation(model, x)
-    )
+    if training:
+        inputs = inputs_of_passes(x, passes, model.views)
+        forward = run_passes(model, inputs, model.resolved_forward)
+    else:
+        forward = evaluation(model, x)
     view = PassesInView(
         forward.predictions,
         alpha=model.alpha_weights,

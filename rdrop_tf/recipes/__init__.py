@@ -1,12 +1,13 @@
 """The data sets that `rdrop` knows, as data: one module a task."""
 
 from rdrop_tf.recipes.digits import DIGITS
+from rdrop_tf.recipes.glue import GLUE
 from rdrop_tf.recipes.measured import measured
-from rdrop_tf.recipes.recipe import Recipe
+from rdrop_tf.recipes.recipe import Optimizer, Recipe
 
-__all__ = ["DIGITS", "RECIPES", "Recipe", "find_recipe", "measured"]
+__all__ = ["DIGITS", "RECIPES", "Optimizer", "Recipe", "find_recipe", "measured"]
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS,)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS, *GLUE)}
 
 
 def find_recipe(name: str) -> Recipe:

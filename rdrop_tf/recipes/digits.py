@@ -6,7 +6,7 @@ Everything but alpha was chosen for ordinary training (alpha 0), and alpha after
 chose nothing.
 """
 
-from rdrop_tf.recipes.recipe import Recipe
+from rdrop_tf.recipes.recipe import Optimizer, Recipe
 
 DIGITS = Recipe(
     name="digits",
@@ -19,10 +19,9 @@ DIGITS = Recipe(
     seeds=5,
     epochs=80,
     batch_size=50,
-    learning_rate=4e-3,
-    warmup=0.1,
+    optimizer=Optimizer(learning_rate=4e-3, warmup=0.1),
     validate_every=2,
     probe_every=10,
-    split={"train": 200, "validation": 400, "seed": 0},
+    data={"train": 200, "validation": 400, "seed": 0},
     model={"depth": 2, "width": 64, "heads": 4, "hidden": 128, "dropout": 0.1},
 )

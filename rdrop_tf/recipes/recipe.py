@@ -1,8 +1,39 @@
 """What a recipe is: everything that decides a run's result, as plain data."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """How the weights are moved; see `rdrop_tf.training.make_optimizer`.
+
+    Args:
+        name: "adam" or "sgd".
+        learning_rate: The peak.
+        schedule: How it falls to 0 after the peak: "cosine" or "linear".
+        warmup: The share of all steps that it rises for, linearly from 0.
+        beta_1: Adam's.
+        beta_2: Adam's.
+        epsilon: Adam's.
+        momentum: SGD's.
+        weight_decay: Decoupled from the gradient; biases and normalisation layers have none.
+        clip_norm: The largest norm of all gradients together; None does not clip.
+        accumulation: Batches whose gradients are averaged for one update.
+    """
+
+    learning_rate: float
+    name: str = "adam"
+    schedule: str = "cosine"
+    warmup: float = 0.0
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    accumulation: int = 1
 
 
 @dataclass(frozen=True)
@@ -25,12 +56,11 @@ class Recipe:
         seeds: How many seeds a comparison takes unless told otherwise.
         epochs: Passes over the training examples.
         batch_size: Examples a step.
-        learning_rate: The peak; it rises linearly and falls to 0 along a cosine.
-        warmup: The share of all steps that it rises for.
+        optimizer: How the weights are moved.
         validate_every: Every how many epochs the validation part is evaluated; after the last
             one it always is.
         probe_every: The same for the divergence of two passes.
-        split: The task's own settings of the data split.
+        data: The task's own settings of the data.
         model: The task's own settings of the model.
 
     Example:
@@ -50,12 +80,11 @@ class Recipe:
     seeds: int
     epochs: int
     batch_size: int
-    learning_rate: float
-    warmup: float
-    validate_every: int
-    probe_every: int
-    split: Mapping[str, int]
-    model: Mapping[str, float]
+    optimizer: Optimizer
+    validate_every: int = 1
+    probe_every: int = 1
+    data: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the recipe as a dict that json can hold."""
@@ -64,4 +93,4 @@ class Recipe:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Recipe":
         """Makes a recipe of what `as_dict` returned."""
-        return cls(**fields)
+        return cls(**{**fields, "optimizer": Optimizer(**fields["optimizer"])})

@@ -5,12 +5,13 @@ from rdrop_tf.tasks.comparison import Comparison
 from rdrop_tf.tasks.consistency import ConsistencyProbe, pass_divergence
 from rdrop_tf.tasks.evaluate import Evaluation, evaluate
 from rdrop_tf.tasks.predict import predict
+from rdrop_tf.tasks.parts import Examples, Part, Splits, Stream
 from rdrop_tf.tasks.progress import Progress
-from rdrop_tf.tasks.registry import make_task
+from rdrop_tf.tasks.registry import make_task, task_of_run
 from rdrop_tf.tasks.report import report
 from rdrop_tf.tasks.run_folder import RunFolder
 from rdrop_tf.tasks.statistics import PairedDifference, paired_difference, verdict
-from rdrop_tf.tasks.task import Examples, Metric, Splits, Task
+from rdrop_tf.tasks.task import Metric, Task
 from rdrop_tf.tasks.tiny_vit import tiny_vit
 from rdrop_tf.tasks.train import RunResult, train, work_of_an_epoch
 
@@ -21,10 +22,12 @@ __all__ = [
     "Examples",
     "Metric",
     "PairedDifference",
+    "Part",
     "Progress",
     "RunFolder",
     "RunResult",
     "Splits",
+    "Stream",
     "Task",
     "compare",
     "evaluate",
@@ -33,6 +36,7 @@ __all__ = [
     "pass_divergence",
     "predict",
     "report",
+    "task_of_run",
     "tiny_vit",
     "train",
     "verdict",

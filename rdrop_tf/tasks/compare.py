@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from rdrop_tf.recipes import Recipe
@@ -14,6 +13,7 @@ from rdrop_tf.tasks.progress import Progress
 from rdrop_tf.tasks.registry import make_task
 from rdrop_tf.tasks.report import report
 from rdrop_tf.tasks.run_folder import EpochCurves, RunFolder, read_columns, write_rows
+from rdrop_tf.tasks.task import Task
 from rdrop_tf.tasks.train import RunResult, train, work_of_an_epoch
 
 
@@ -47,17 +47,17 @@ def compare(
     _check_several("alphas", alphas)
     _check_several("seeds", seeds)
     home = RunFolder.create(folder)
+    task = make_task(recipe)
     environment = describe_environment()
     home.write_json("environment.json", environment)
     home.write_json(
         "config.json", {"recipe": recipe.as_dict(), "alphas": list(alphas), "seeds": list(seeds)}
     )
     started = time.monotonic()
-    runs = _train_all(recipe, alphas, seeds, folder, progress)
+    runs = _train_all(task, alphas, seeds, folder, progress)
     seconds = time.monotonic() - started
 
-    task = make_task(recipe)
-    comparison = summarise(recipe, task.metric, len(task.splits().test.y), runs)
+    comparison = summarise(task, task.splits().test.rows, runs)
     home.write_json(
         "result.json", {**comparison.as_dict(), "seconds": seconds, "environment": environment}
     )
@@ -72,7 +72,7 @@ def compare(
 
 
 def _train_all(
-    recipe: Recipe,
+    task: Task,
     alphas: Sequence[float],
     seeds: Sequence[int],
     folder: Path,
@@ -82,7 +82,8 @@ def _train_all(
     runs: list[RunResult] = []
     for seed, alpha in itertools.product(seeds, alphas):
         result = train(
-            recipe,
+            task.recipe,
+            task=task,
             alpha=alpha,
             seed=seed,
             folder=folder / run_name(alpha, seed),
@@ -90,7 +91,7 @@ def _train_all(
             describe=_describer(len(runs) + 1, len(alphas) * len(seeds), alpha, seed),
         )
         runs.append(result)
-        write_rows(folder / "runs.csv", [asdict(run) for run in runs])
+        write_rows(folder / "runs.csv", [run.as_row() for run in runs])
     return runs
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks.statistics import PairedDifference, paired_difference, verdict
-from rdrop_tf.tasks.task import Metric
+from rdrop_tf.tasks.task import Metric, Task
 from rdrop_tf.tasks.train import RunResult
 
 
@@ -29,11 +29,20 @@ class AlphaRow:
 
 
 @dataclass(frozen=True)
+class FurtherFigure:
+    """A further test figure: for each alpha the mean, and its difference to the baseline."""
+
+    metric: Metric
+    means: Sequence[float]
+    differences: Sequence[PairedDifference | None]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """What a comparison found.
 
     `rows` has one entry an alpha, the baseline first; `verdicts` one sentence for each of the
-    others; `runs` every run's own result.
+    others; `further` the test figures beside the main one; `runs` every run's own result.
     """
 
     recipe: Recipe
@@ -42,21 +51,20 @@ class Comparison:
     seeds: Sequence[int]
     rows: Sequence[AlphaRow]
     verdicts: Sequence[str]
+    further: Sequence[FurtherFigure]
     runs: Sequence[RunResult]
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it all as a dict that json can hold."""
-        return {**asdict(self), "metric": self.metric._asdict()}
+        further = [{**asdict(figure), "metric": figure.metric._asdict()} for figure in self.further]
+        return {**asdict(self), "metric": self.metric._asdict(), "further": further}
 
 
-def summarise(
-    recipe: Recipe, metric: Metric, test_examples: int, runs: Sequence[RunResult]
-) -> Comparison:
+def summarise(task: Task, test_examples: int, runs: Sequence[RunResult]) -> Comparison:
     """Works out a comparison from its runs.
 
     Args:
-        recipe: What was trained.
-        metric: The figure it is judged by.
+        task: What was trained; its metrics are what is compared.
         test_examples: How many examples the test figure is of.
         runs: The runs: every alpha with every seed. The first run's alpha is the baseline.
 
@@ -67,6 +75,7 @@ def summarise(
     seeds = list(dict.fromkeys(run.seed for run in runs))
     by_key = {(run.alpha, run.seed): run for run in runs}
     groups = [[by_key[alpha, seed] for seed in seeds] for alpha in alphas]
+    metric = task.metric
     rows = [_row(metric, groups[0], group) for group in groups]
     verdicts = [
         verdict(
@@ -78,20 +87,38 @@ def summarise(
         for row in rows
         if row.difference is not None
     ]
-    return Comparison(recipe, metric, test_examples, seeds, rows, verdicts, runs)
+    further = [_further(metric, groups) for metric in task.more_metrics]
+    return Comparison(task.recipe, metric, test_examples, seeds, rows, verdicts, further, runs)
 
 
 def _row(metric: Metric, baseline: list[RunResult], runs: list[RunResult]) -> AlphaRow:
-    test = [metric.scale * run.test for run in runs]
-    difference = None
-    if runs is not baseline:
-        difference = paired_difference([metric.scale * run.test for run in baseline], test)
+    test = _figures(metric, runs)
     return AlphaRow(
         alpha=runs[0].alpha,
         test_mean=statistics.fmean(test),
         test_low=min(test),
         test_high=max(test),
         validation_mean=metric.scale * statistics.fmean(run.validation for run in runs),
-        difference=difference,
+        difference=_difference(metric, baseline, runs),
         milliseconds_per_step=statistics.median(run.milliseconds_per_step for run in runs),
     )
+
+
+def _further(metric: Metric, groups: list[list[RunResult]]) -> FurtherFigure:
+    return FurtherFigure(
+        metric,
+        means=[statistics.fmean(_figures(metric, runs)) for runs in groups],
+        differences=[_difference(metric, groups[0], runs) for runs in groups],
+    )
+
+
+def _difference(
+    metric: Metric, baseline: list[RunResult], runs: list[RunResult]
+) -> PairedDifference | None:
+    if runs is baseline:
+        return None
+    return paired_difference(_figures(metric, baseline), _figures(metric, runs))
+
+
+def _figures(metric: Metric, runs: Sequence[RunResult]) -> list[float]:
+    return [metric.scale * run.test_figures[metric.name] for run in runs]

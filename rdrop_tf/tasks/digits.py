@@ -1,7 +1,6 @@
 """Handwritten digits of 8x8 pixels, bundled with scikit-learn."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,39 +8,34 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from rdrop_tf._typing import Tensor
-from rdrop_tf.losses import symmetric_kl
-from rdrop_tf.tasks.task import Examples, Metric, Splits, Task
+from rdrop_tf.tasks.classification import Classification
+from rdrop_tf.tasks.parts import Examples, Splits, take
 from rdrop_tf.tasks.tiny_vit import tiny_vit
 
 IMAGE_SIZE = 8
 MAX_PIXEL = 16
 
 
-class Digits(Task):
+class Digits(Classification):
     """Which digit does an image show?
 
     Args:
-        recipe: Its `split` says how many images are for training and validation (the rest
+        recipe: Its `data` says how many images are for training and validation (the rest
             is the test set) and the seed of the draw; its `model` what `tiny_vit` takes.
 
     Example:
     >>> from rdrop_tf.recipes import DIGITS
     >>> task = Digits(DIGITS)
-    >>> [len(part.y) for part in task.splits()]
+    >>> [part.rows for part in task.splits()[:3]]
     [200, 400, 1197]
     """
-
-    metric: ClassVar[Metric] = Metric(
-        "accuracy", scale=100, unit="%", difference_unit="points", higher_is_better=True
-    )
 
     def splits(self) -> Splits:
         """Draws training, validation and test images, each digit in proportion."""
         digits = load_digits()
         images = digits.images[..., np.newaxis].astype(np.float32)
         everything = Examples(images, digits.target.astype(np.int32))
-        split = self.recipe.split
+        split = self.recipe.data
         train, rest = _draw(everything, split["train"], split["seed"])
         validation, test = _draw(rest, split["validation"], split["seed"])
         return Splits(train, validation, test)
@@ -52,26 +46,6 @@ class Digits(Task):
         return tiny_vit(
             image_size=IMAGE_SIZE, patch_size=2, max_pixel=MAX_PIXEL, num_classes=10, **settings
         )
-
-    def compile_options(self, steps_per_epoch: int) -> dict[str, Any]:
-        """Returns Adam under a cosine, and the cross-entropy and accuracy of logits."""
-        steps = self.recipe.epochs * steps_per_epoch
-        warmup = max(1, round(self.recipe.warmup * steps))
-        schedule = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            decay_steps=max(1, steps - warmup),
-            warmup_target=self.recipe.learning_rate,
-            warmup_steps=warmup,
-        )
-        return {
-            "optimizer": keras.optimizers.Adam(schedule),
-            "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            "metrics": ["accuracy"],
-        }
-
-    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
-        """Returns the paper's divergence of two passes' logits."""
-        return symmetric_kl(first, second)
 
     def read_line(self, line: str) -> NDArray[np.float32]:
         """Reads the 64 pixels of an image, row by row.
@@ -100,17 +74,13 @@ class Digits(Task):
         pixels = np.array([_pixel(word) for word in words], np.float32)
         return pixels.reshape(IMAGE_SIZE, IMAGE_SIZE, 1)
 
-    def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
-        """Writes the most probable digit of each image."""
-        return [str(digit) for digit in predictions.argmax(axis=-1)]
-
 
 def _draw(examples: Examples, count: int, seed: int) -> tuple[Examples, Examples]:
     """Draws `count` examples, each class in proportion; returns them and the rest."""
     drawn, rest = train_test_split(
         np.arange(len(examples.y)), train_size=count, stratify=examples.y, random_state=seed
     )
-    return tuple(Examples(examples.x[rows], examples.y[rows]) for rows in (drawn, rest))  # type: ignore[return-value]
+    return take(examples, drawn), take(examples, rest)
 
 
 def _pixel(word: str) -> float:

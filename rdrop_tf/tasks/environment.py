@@ -10,7 +10,7 @@ import keras
 
 from rdrop_tf._version import __version__
 
-PACKAGES = ("keras", "tensorflow", "numpy", "scipy", "scikit-learn")
+PACKAGES = ("keras", "keras-hub", "tensorflow", "jax", "torch", "numpy", "scipy", "scikit-learn")
 
 
 def describe_environment() -> dict[str, Any]:
@@ -27,14 +27,30 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {
             "rdrop_tf": __version__,
-            **{package: metadata.version(package) for package in PACKAGES},
+            **{package: version for package in PACKAGES if (version := _version(package))},
         },
         "backend": keras.backend.backend(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "processor": _processor(),
         "logical_cores": os.cpu_count(),
-        "devices": keras.distribution.list_devices(),
+        "devices": _devices(),
     }
+
+
+def _devices() -> list[str]:
+    """Returns the devices; an accelerator by its maker's name where the backend knows it."""
+    if keras.backend.backend() != "jax":
+        return list(keras.distribution.list_devices())
+    import jax
+
+    return [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -1,28 +1,31 @@
 """The figures of a trained run, computed again from its checkpoints."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 
-from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks.registry import make_task
+from rdrop_tf.tasks.registry import task_of_run
 from rdrop_tf.tasks.run_folder import RunFolder
 from rdrop_tf.tasks.task import Metric
-from rdrop_tf.tasks.train import score
+from rdrop_tf.tasks.validation import evaluate_part
 
 CHECKPOINTS = ("last", "best")
 
 
 class Evaluation(NamedTuple):
-    """The metric and, for each checkpoint, its value on "validation" and "test"."""
+    """All figures of each checkpoint on "validation", "test" and the data's further parts.
 
-    metric: Metric
-    figures: dict[str, dict[str, float]]
+    `metrics` says how people read them, the main one first.
+    """
+
+    metrics: Sequence[Metric]
+    figures: Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def evaluate(folder: Path) -> Evaluation:
-    """Evaluates both checkpoints of a run on the validation and the test part.
+    """Evaluates both checkpoints of a run on every part but the training part.
 
     Args:
         folder: A folder that `train` wrote.
@@ -34,13 +37,11 @@ def evaluate(folder: Path) -> Evaluation:
         ValueError: If the folder is no finished run.
     """
     run = RunFolder.open(folder)
-    task = make_task(Recipe.from_dict(run.read_json("config.json")["recipe"]))
-    _, validation, test = task.splits()
+    task = task_of_run(run)
+    splits = task.splits()
+    parts = {"validation": splits.validation, "test": splits.test, **splits.more}
     figures = {}
     for which in CHECKPOINTS:
         model = keras.saving.load_model(run.checkpoint(which))
-        figures[which] = {
-            "validation": score(model, task, validation),
-            "test": score(model, task, test),
-        }
-    return Evaluation(task.metric, figures)
+        figures[which] = {name: evaluate_part(model, task, part) for name, part in parts.items()}
+    return Evaluation([task.metric, *task.more_metrics], figures)

@@ -5,14 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
-from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks.registry import make_task
+from rdrop_tf.tasks.registry import task_of_run
 from rdrop_tf.tasks.run_folder import RunFolder
 from rdrop_tf.tasks.task import Task
-from rdrop_tf.tasks.train import EVALUATION_BATCH
 
 
 def predict(folder: Path, lines: Iterable[str]) -> Sequence[str]:
@@ -30,15 +26,16 @@ def predict(folder: Path, lines: Iterable[str]) -> Sequence[str]:
             is predicted.
     """
     run = RunFolder.open(folder)
-    task = make_task(Recipe.from_dict(run.read_json("config.json")["recipe"]))
-    inputs = [_read(task, number, line) for number, line in enumerate(lines, start=1)]
-    if not inputs:
+    task = task_of_run(run)
+    rows = [_read(task, number, line) for number, line in enumerate(lines, start=1)]
+    if not rows:
         return []
     model = keras.saving.load_model(run.checkpoint("last"))
-    return task.write_lines(model.predict(np.stack(inputs), batch_size=EVALUATION_BATCH, verbose=0))
+    batch = task.evaluation_batch
+    return task.write_lines(model.predict(task.inputs(rows), batch_size=batch, verbose=0))
 
 
-def _read(task: Task, number: int, line: str) -> NDArray[Any]:
+def _read(task: Task, number: int, line: str) -> Any:
     try:
         return task.read_line(line)
     except ValueError as error:

@@ -14,6 +14,9 @@ BAR_WIDTH = 24
 # Sums of small amounts fall short of a tenth by less than this.
 ROUNDING = 1e-9
 
+# How often training says how far it is: often enough to watch, too seldom to cost.
+SECONDS_BETWEEN_WORDS = 0.5
+
 
 class Progress:
     """A bar with the time left on a terminal, a plain line at every tenth elsewhere.
@@ -95,13 +98,13 @@ class Progress:
         self._bar_is_open = True
 
 
-class ProgressPerEpoch(keras.callbacks.Callback):
-    """Advances a progress by the same amount at the end of every epoch.
+class ProgressOfTraining(keras.callbacks.Callback):
+    """Advances a progress by the same amount in every epoch, step by step.
 
     Args:
         progress: What to advance.
         amount: By how much an epoch.
-        describe: A function of the epochs done that says what is going on.
+        describe: A function of the epoch, counted from 1, that says what is going on.
     """
 
     def __init__(self, progress: Progress, amount: float, describe: Callable[[int], str]) -> None:
@@ -110,9 +113,26 @@ class ProgressPerEpoch(keras.callbacks.Callback):
         self.amount = amount
         self.describe = describe
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Begins the epoch's share."""
+        self._text = self.describe(epoch + 1)
+        self._told = 0.0
+        self._shown = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Counts the steps so far, where the epoch's are known and the last word is old."""
+        steps = self.params["steps"]
+        if steps and time.monotonic() - self._shown > SECONDS_BETWEEN_WORDS:
+            self._tell(self.amount * (batch + 1) / steps)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Counts the epoch."""
-        self.progress.advance(self.amount, self.describe(epoch + 1))
+        """Counts the rest of the epoch."""
+        self._tell(self.amount)
+
+    def _tell(self, done: float) -> None:
+        self.progress.advance(done - self._told, self._text)
+        self._told = done
+        self._shown = time.monotonic()
 
 
 def _clock_time(seconds: float) -> str:

@@ -1,17 +1,25 @@
 """Which class knows which kind of data."""
 
+from importlib import import_module
+from pathlib import Path
+
 from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks.digits import Digits
+from rdrop_tf.tasks.run_folder import RunFolder
 from rdrop_tf.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {"digits": Digits}
+# By module and name, so that one task's packages are not needed for another's.
+TASKS = {
+    "digits": ("rdrop_tf.tasks.digits", "Digits"),
+    "glue": ("rdrop_tf.tasks.glue.task", "Glue"),
+}
 
 
-def make_task(recipe: Recipe) -> Task:
+def make_task(recipe: Recipe, kept: Path | None = None) -> Task:
     """Makes the task of a recipe.
 
     Args:
         recipe: The recipe; its `task` names the class.
+        kept: The folder of a run of it, for a task that only answers lines.
 
     Returns:
         The task with the recipe's settings.
@@ -26,4 +34,18 @@ def make_task(recipe: Recipe) -> Task:
     """
     if recipe.task not in TASKS:
         raise ValueError(f"a recipe's task must be one of {', '.join(TASKS)}; got {recipe.task!r}")
-    return TASKS[recipe.task](recipe)
+    module, name = TASKS[recipe.task]
+    task: Task = getattr(import_module(module), name)(recipe, kept)
+    return task
+
+
+def task_of_run(run: RunFolder) -> Task:
+    """Makes the task of a run, as it was trained.
+
+    Args:
+        run: The run's folder.
+
+    Returns:
+        The task.
+    """
+    return make_task(Recipe.from_dict(run.read_json("config.json")["recipe"]), run.path)

@@ -1,37 +1,27 @@
-"""What a task is: data, model, loss, metric and the form of a line, put together."""
+"""What a task is: data, model, loss, metrics and the form of a line, put together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from rdrop_tf._typing import Tensor
+from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.recipes import Recipe
-
-
-class Examples(NamedTuple):
-    """Inputs and their targets, row by row."""
-
-    x: NDArray[Any]
-    y: NDArray[Any]
-
-
-class Splits(NamedTuple):
-    """The three parts of a data set: to learn from, to choose by, to report."""
-
-    train: Examples
-    validation: Examples
-    test: Examples
+from rdrop_tf.tasks.parts import Examples, Splits, Transform  # noqa: F401
+from rdrop_tf.training import make_optimizer
 
 
 class Metric(NamedTuple):
-    """The figure a task is judged by.
+    """A figure that people read.
 
-    `name` is the compiled metric's. For people its value is multiplied by `scale` (100 for a
-    share shown in per cent), with `unit` behind it and `difference_unit` behind a difference.
+    `name` is its name among a task's figures. For people its value is multiplied by `scale`
+    (100 for a share shown in per cent), with `unit` behind it and `difference_unit` behind a
+    difference.
     """
 
     name: str
@@ -50,11 +40,13 @@ class Metric(NamedTuple):
             The value with its unit.
 
         Example:
-        >>> accuracy = Metric("accuracy", 100, "%", "points", higher_is_better=True)
-        >>> accuracy.show(0.8642)
+        >>> ACCURACY.show(0.8642)
         '86.42 %'
         """
         return f"{self.scale * value:.2f} {self.unit}".rstrip()
+
+
+ACCURACY = Metric("accuracy", 100, "%", "points", higher_is_better=True)
 
 
 class Task(ABC):
@@ -65,36 +57,77 @@ class Task(ABC):
 
     Args:
         recipe: The settings of this data set.
+        kept: The folder of a run whose task has `keep` written what its lines need; None for
+            a task that begins with its data.
     """
 
-    metric: ClassVar[Metric]
+    # How many augmentations of each example a training batch holds, one for each pass; 1 gives
+    # every pass the same input.
+    views = 1
 
-    def __init__(self, recipe: Recipe) -> None:
+    # Rows a batch of evaluation: one number, so that it never decides a figure.
+    evaluation_batch = 512
+
+    # The settings of a recipe that a command line may change, by the option's name.
+    data_options: Sequence[str] = ()
+    model_options: Sequence[str] = ()
+
+    def __init__(self, recipe: Recipe, kept: Path | None = None) -> None:
         self.recipe = recipe
+        self.kept = kept
+
+    @property
+    @abstractmethod
+    def metric(self) -> Metric:
+        """The figure that the task is judged by."""
+
+    @property
+    def more_metrics(self) -> Sequence[Metric]:
+        """Further figures that are reported."""
+        return ()
 
     @abstractmethod
     def splits(self) -> Splits:
-        """Loads the data: the same three parts at every call."""
+        """Loads the data: the same parts at every call."""
 
     @abstractmethod
     def model(self) -> keras.Model:
-        """Builds the plain model, freshly initialised."""
+        """Builds the plain model, freshly initialised or pre-trained."""
 
     @abstractmethod
-    def compile_options(self, steps_per_epoch: int) -> dict[str, Any]:
-        """Returns the optimizer, loss and metrics that `compile` takes."""
+    def loss(self) -> keras.losses.Loss:
+        """Returns the task loss of one pass."""
+
+    def optimizer(self, model: keras.Model, steps: int) -> keras.optimizers.Optimizer:
+        """Makes the recipe's optimizer for a run of so many steps."""
+        return make_optimizer(model, steps, **asdict(self.recipe.optimizer))
+
+    def transform(self, seed: int) -> Transform | None:
+        """Returns what is done to each training batch: augmentation, for one."""
+        return None
 
     @abstractmethod
     def divergence(self, first: Tensor, second: Tensor) -> Tensor:
         """Measures how far two predictions of the same examples are apart, per example."""
 
     @abstractmethod
-    def read_line(self, line: str) -> NDArray[np.float32]:
-        """Turns a user's line into one input.
+    def figures(self, y: NDArray[Any], predictions: NDArray[Any]) -> Mapping[str, float]:
+        """Works out the metrics and the "loss" of a whole part from its predictions."""
+
+    def keep(self, folder: Path) -> None:  # noqa: B027 (most tasks need nothing)
+        """Writes what the task's lines need beside the model into a run's folder."""
+
+    @abstractmethod
+    def read_line(self, line: str) -> Any:
+        """Turns a user's line into one raw input.
 
         Raises:
             ValueError: If the line breaks the form; the text states the rule and the value.
         """
+
+    def inputs(self, rows: Sequence[Any]) -> Nested:
+        """Turns raw inputs into a batch for the model."""
+        return np.stack(rows)
 
     @abstractmethod
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:

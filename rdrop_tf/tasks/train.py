@@ -1,13 +1,12 @@
 """One training run: a recipe, an alpha and a seed, into a folder."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from rdrop_tf.models import RDropModel
 from rdrop_tf.recipes import Recipe
@@ -15,17 +14,16 @@ from rdrop_tf.tasks.best_weights import BestWeights
 from rdrop_tf.tasks.consistency import PROBE_LOG, ConsistencyProbe
 from rdrop_tf.tasks.environment import describe_environment
 from rdrop_tf.tasks.logs import EpochLog, StepLog
+from rdrop_tf.tasks.parts import Splits, first_inputs, training_batches
 from rdrop_tf.tasks.plots import plot_curves
-from rdrop_tf.tasks.progress import Progress, ProgressPerEpoch
+from rdrop_tf.tasks.progress import Progress, ProgressOfTraining
 from rdrop_tf.tasks.registry import make_task
 from rdrop_tf.tasks.run_folder import RunFolder, read_columns
-from rdrop_tf.tasks.task import Examples, Task
+from rdrop_tf.tasks.task import Task
+from rdrop_tf.tasks.validation import Validation, as_logs, evaluate_part
 
 # How many training examples the divergence of two passes is measured on.
 PROBE_EXAMPLES = 100
-
-# One batch for evaluation, so that its size never decides a figure.
-EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class RunResult:
 
     `validation` and `test` are of the weights after the last epoch: every run of a comparison
     gets the same budget. `best_validation` is the best epoch's, whose weights are
-    `checkpoints/best.keras`.
+    `checkpoints/best.keras`. `test_figures` are all figures of the test part, the main one
+    among them, and of the further parts.
     """
 
     alpha: float
@@ -45,6 +44,13 @@ class RunResult:
     probe_kl: float
     milliseconds_per_step: float
     seconds: float
+    test_figures: Mapping[str, float]
+
+    def as_row(self) -> dict[str, float]:
+        """Returns it all as one row of a table."""
+        row = asdict(self)
+        figures = row.pop("test_figures")
+        return {**row, **{f"test {name}": value for name, value in figures.items()}}
 
 
 def train(
@@ -53,6 +59,8 @@ def train(
     alpha: float,
     seed: int,
     folder: Path,
+    task: Task | None = None,
+    checkpoints: bool = True,
     progress: Progress | None = None,
     describe: Callable[[int], str] | None = None,
 ) -> RunResult:
@@ -67,8 +75,10 @@ def train(
         alpha: The weight of the consistency term; 0 is ordinary training.
         seed: Of everything random.
         folder: A new or empty folder.
+        task: The recipe's task, where it is made already and holds its data.
+        checkpoints: Whether to write the models.
         progress: What to advance, by `work_of_an_epoch` an epoch.
-        describe: What to say of it when so many epochs are done.
+        describe: What to say of it in such an epoch, counted from 1.
 
     Returns:
         The final figures, as in the folder's `result.json`.
@@ -87,39 +97,38 @@ def train(
     >>> sorted(path.name for path in folder.glob("*.csv"))
     ['epochs.csv', 'steps.csv']
     """
-    task = make_task(recipe)
-    train_part, validation_part, test_part = task.splits()
-    keras.utils.set_random_seed(seed)
-    model = _compiled(task, alpha, len(train_part.y))
     run = RunFolder.create(folder)
+    task = task or make_task(recipe)
+    parts = task.splits()
+    keras.utils.set_random_seed(seed)
+    model = _compiled(task, alpha, parts)
     run.write_json("config.json", {"recipe": recipe.as_dict(), "alpha": alpha, "seed": seed})
     run.write_json("environment.json", describe_environment())
+    # Also builds whatever evaluation makes, so that the first training step is like the others:
+    # TensorFlow traces it twice where it makes variables.
+    untrained = as_logs(evaluate_part(model, task, parts.validation))
+    model.optimizer.build(model.trainable_variables)
 
     best = BestWeights(f"val_{task.metric.name}", task.metric.higher_is_better)
-    callbacks = [*_logs(run, task, model, train_part), best]
+    callbacks = [*_logs(run, task, model, parts, list(untrained)), best]
     if progress is not None:
         say = describe or (lambda epoch: f"epoch {epoch} of {recipe.epochs}")
-        callbacks.append(ProgressPerEpoch(progress, work_of_an_epoch(alpha), say))
-    # TensorFlow traces the first training step twice where it makes variables: the optimizer's
-    # are made here, the metrics' by evaluating once.
-    model.optimizer.build(model.trainable_variables)
-    score(model, task, validation_part)
+        callbacks.append(ProgressOfTraining(progress, work_of_an_epoch(alpha), say))
     model.fit(
-        _shuffled_batches(train_part, recipe.batch_size, seed),
-        validation_data=(validation_part.x, validation_part.y),
-        validation_batch_size=EVALUATION_BATCH,
-        validation_freq=_validated_epochs(recipe),
+        training_batches(parts.train, recipe.batch_size, seed, task.transform(seed)),
         epochs=recipe.epochs,
         callbacks=callbacks,
         shuffle=False,  # the batches are shuffled already
         verbose=0,
     )
-    test = score(model, task, test_part)
-    run.save(model, "last")
-    best.restore()
-    run.save(model, "best")
+    test_figures = _test_figures(model, task, parts)
+    if checkpoints:
+        run.save(model, "last")
+        best.restore()
+        run.save(model, "best")
+        task.keep(run.path)
 
-    result = _result(run, task, alpha, seed, test)
+    result = _result(run, task, alpha, seed, test_figures)
     run.write_json("result.json", asdict(result))
     title = f"{recipe.name}: alpha {alpha:g}, seed {seed}"
     plot_curves(run.plot, title, task.metric, {alpha: [read_columns(run.epochs)]})
@@ -142,77 +151,54 @@ def work_of_an_epoch(alpha: float) -> float:
     return 2.0 if alpha else 1.0
 
 
-def score(model: keras.Model, task: Task, examples: Examples) -> float:
-    """Evaluates a compiled model by the task's metric.
-
-    Args:
-        model: The model.
-        task: Its task.
-        examples: What to evaluate on.
-
-    Returns:
-        The metric's value.
-    """
-    figures = model.evaluate(
-        examples.x, examples.y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True
-    )
-    return float(figures[task.metric.name])
-
-
-def _compiled(task: Task, alpha: float, examples: int) -> RDropModel:
-    steps_per_epoch = -(-examples // task.recipe.batch_size)
-    model = RDropModel(task.model(), alpha=alpha, forward=task.recipe.forward)
-    model.compile(**task.compile_options(steps_per_epoch))
+def _compiled(task: Task, alpha: float, parts: Splits) -> RDropModel:
+    recipe = task.recipe
+    steps = recipe.epochs * -(-parts.train.rows // recipe.batch_size)
+    network = task.model()
+    model = RDropModel(network, alpha=alpha, forward=recipe.forward, views=task.views)
+    model.compile(optimizer=task.optimizer(network, steps), loss=task.loss())
     return model
 
 
 def _logs(
-    run: RunFolder, task: Task, model: RDropModel, examples: Examples
+    run: RunFolder, task: Task, model: RDropModel, parts: Splits, validated: list[str]
 ) -> list[keras.callbacks.Callback]:
-    """Makes the callbacks that write the run's figures; the probe goes first and adds its own."""
+    """Makes the callbacks that add figures to an epoch's logs, and then those that write them."""
     recipe = task.recipe
     # With alpha 0 there is one pass, and the 0 logged as `kl` was not measured.
     one_pass = model.one_pass
+    probed = first_inputs(parts.train, PROBE_EXAMPLES)
     return [
-        ConsistencyProbe(
-            model.model, examples.x[:PROBE_EXAMPLES], task.divergence, recipe.probe_every
-        ),
-        EpochLog(
-            run.epochs,
-            fields=[f"val_{task.metric.name}", "val_ce", "val_loss", PROBE_LOG],
-            without=["kl"] if one_pass else [],
-        ),
+        Validation(task, parts.validation, recipe.validate_every),
+        ConsistencyProbe(model.model, probed, task.divergence, recipe.probe_every),
+        EpochLog(run.epochs, fields=[*validated, PROBE_LOG], without=["kl"] if one_pass else []),
         StepLog(run.steps, ["loss", "ce"] if one_pass else ["loss", "ce", "kl"]),
     ]
 
 
-def _validated_epochs(recipe: Recipe) -> list[int]:
-    last = recipe.epochs
-    return [
-        epoch for epoch in range(1, last + 1) if epoch % recipe.validate_every == 0 or epoch == last
-    ]
+def _test_figures(model: RDropModel, task: Task, parts: Splits) -> dict[str, float]:
+    figures = evaluate_part(model, task, parts.test)
+    for word, part in parts.more.items():
+        further = evaluate_part(model, task, part)
+        figures.update({f"{word} {name}": value for name, value in further.items()})
+    return figures
 
 
-def _shuffled_batches(examples: Examples, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches in an order that depends on the seed alone, not on what ran before."""
-    count = len(examples.y)
-    return (
-        tf.data.Dataset.from_tensor_slices(tuple(examples)).shuffle(count, seed).batch(batch_size)
-    )
-
-
-def _result(run: RunFolder, task: Task, alpha: float, seed: int, test: float) -> RunResult:
+def _result(
+    run: RunFolder, task: Task, alpha: float, seed: int, test_figures: Mapping[str, float]
+) -> RunResult:
     epochs, steps = read_columns(run.epochs), read_columns(run.steps)
     validation = _known(epochs[f"val_{task.metric.name}"])
     return RunResult(
         alpha=alpha,
         seed=seed,
         validation=validation[-1],
-        test=test,
+        test=test_figures[task.metric.name],
         best_validation=(max if task.metric.higher_is_better else min)(validation),
         probe_kl=_known(epochs[PROBE_LOG])[-1],
         milliseconds_per_step=1000 * statistics.median(_known(steps["seconds"])),
         seconds=sum(_known(epochs["seconds"])),
+        test_figures=test_figures,
     )
 
 

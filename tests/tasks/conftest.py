@@ -12,10 +12,10 @@ TINY = replace(
     DIGITS,
     epochs=5,
     # High enough that the last epoch is not the best one.
-    learning_rate=0.05,
+    optimizer=replace(DIGITS.optimizer, learning_rate=0.05),
     validate_every=2,
     probe_every=2,
-    split={"train": 60, "validation": 100, "seed": 0},
+    data={"train": 60, "validation": 100, "seed": 0},
     model={"depth": 1, "width": 16, "heads": 2, "hidden": 16, "dropout": 0.1},
 )
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from rdrop_tf.tasks.plots import plot_curves
-from tests.tasks.test_comparison import ACCURACY
+from rdrop_tf.tasks.task import ACCURACY
 
 RUN: dict[str, list[float | None]] = {
     "epoch": [1.0, 2.0, 3.0],

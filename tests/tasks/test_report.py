@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 from rdrop_tf.recipes import DIGITS
-from rdrop_tf.tasks import report
+from rdrop_tf.tasks import make_task, report
 from rdrop_tf.tasks.comparison import summarise
-from tests.tasks.test_comparison import ACCURACY, RUNS
+from tests.tasks.test_comparison import RUNS, TASK
 
 TEXT = """\
 digits: test accuracy in % on 100 examples, 3 seeds, 80 epochs each
@@ -21,15 +21,15 @@ other data."""
 def test_the_whole_text() -> None:
     runs = [replace(run, milliseconds_per_step=15.0 if run.alpha else 10.0) for run in RUNS]
     recipe = replace(DIGITS, epochs=80)
-    assert report(summarise(recipe, ACCURACY, 100, runs)) == TEXT
+    assert report(summarise(make_task(recipe), 100, runs)) == TEXT
 
 
 def test_several_alphas_bring_a_warning() -> None:
     runs = [*RUNS, *(replace(run, alpha=5.0) for run in RUNS if run.alpha)]
     assert "the best of several alphas looks better than it is" in report(
-        summarise(DIGITS, ACCURACY, 100, runs)
+        summarise(TASK, 100, runs)
     )
 
 
 def test_any_terminal_can_show_it() -> None:
-    assert report(summarise(DIGITS, ACCURACY, 100, RUNS)).isascii()
+    assert report(summarise(TASK, 100, RUNS)).isascii()

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rdrop_tf import RDropModel
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks import Comparison, Examples, RunResult, train
+from rdrop_tf.tasks.parts import training_batches
 from rdrop_tf.tasks.run_folder import read_columns
-from rdrop_tf.tasks.train import _shuffled_batches
 
 # What depends on the machine's load and not on the seed.
 TIMES = {"seconds", "milliseconds_per_step"}
@@ -56,7 +56,9 @@ def test_rows_by_epoch_and_by_step(trained: tuple[Path, RunResult], tiny: Recipe
         assert [value is not None for value in epochs[name]] == [False, True, False, True, True]
     assert steps["step"] == list(range(1, 11))
     assert steps["epoch"] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert max(np.array(steps["learning_rate"], float)) == pytest.approx(tiny.learning_rate)
+    assert max(np.array(steps["learning_rate"], float)) == pytest.approx(
+        tiny.optimizer.learning_rate
+    )
 
 
 def test_a_steps_figures_are_its_own(trained: tuple[Path, RunResult]) -> None:
@@ -125,7 +127,7 @@ def test_the_order_of_the_examples_hangs_on_the_seed_alone() -> None:
     def order(seed: int) -> list[list[int]]:
         # Whatever is drawn before, as another alpha draws other dropout masks.
         tf.random.uniform([seed + 1])
-        dataset = _shuffled_batches(examples, 8, seed)
+        dataset = training_batches(examples, 8, seed)
         return [batch.numpy().tolist() for _ in range(2) for batch, _ in dataset]
 
     first, second = order(3), order(3)

@@ -1,0 +1,255 @@
+"""GLUE: one sentence or two, to a class or a score."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.losses import squared_difference, symmetric_kl
+from rdrop_tf.metrics import glue_metrics, negative_log_likelihood
+from rdrop_tf.tasks.glue.datasets import GLUE_DATASETS, GlueDataset, find_glue_dataset, section_of
+from rdrop_tf.tasks.glue.encoders import load_classifier, load_preprocessor
+from rdrop_tf.tasks.glue.lines import texts_from_line
+from rdrop_tf.tasks.glue.rows import GlueRows
+from rdrop_tf.tasks.glue.submission import Submission, write_submission
+from rdrop_tf.tasks.glue.tfds_split import read_tfds_split
+from rdrop_tf.tasks.glue.tokens import cut_to_longest, rows_of_full_length, tokenize
+from rdrop_tf.tasks.glue.tsv_split import read_tsv_split
+from rdrop_tf.tasks.parts import Examples, Splits, Transform, take
+from rdrop_tf.tasks.task import ACCURACY, Metric, Task
+
+METRICS = {
+    "accuracy": ACCURACY,
+    "f1": Metric("f1", 100, "", "points", higher_is_better=True),
+    "matthews": Metric("matthews", 100, "", "points", higher_is_better=True),
+    "pearson": Metric("pearson", 100, "", "points", higher_is_better=True),
+    "spearman": Metric("spearman", 100, "", "points", higher_is_better=True),
+}
+
+# Where a KerasHub preset of the trained classifier lies in a run's folder, tokenizer included.
+PRESET = "preset"
+
+
+class Glue(Task):
+    """A data set of GLUE on a pre-trained text encoder.
+
+    Args:
+        recipe: Its `data` says which data set (`glue_task`), where it lies (`folder`, None for
+            tensorflow-datasets), which share of the training rows is for `validation` (0 takes
+            the development part), and how many training `rows` are used; its `model` the
+            KerasHub `preset`, the `sequence_length` in tokens and the rank of `lora`.
+        kept: The folder of a run whose lines are answered.
+    """
+
+    def __init__(self, recipe: Any, kept: Path | None = None) -> None:
+        super().__init__(recipe, kept)
+        self.dataset: GlueDataset = find_glue_dataset(recipe.data["glue_task"])
+        if not self.dataset.metrics:
+            raise ValueError(
+                f"{self.dataset.name} has no labels to train on: train MNLI, and predict "
+                f"{self.dataset.name} by `rdrop predict RUN --submission DIR`"
+            )
+        self._classifier: Any = None
+
+    @property
+    def metric(self) -> Metric:
+        """The figure that GLUE chooses by."""
+        return self._metrics[0]
+
+    @property
+    def more_metrics(self) -> Sequence[Metric]:
+        """The other figures that GLUE reports."""
+        further = [
+            METRICS["accuracy"]._replace(name=f"{word} accuracy") for word in self._more_splits
+        ]
+        return [*self._metrics[1:], *further]
+
+    @property
+    def _metrics(self) -> list[Metric]:
+        names = dict.fromkeys(name.partition("_")[0] for name in self.dataset.metrics)
+        return [METRICS[name] for name in names]
+
+    @property
+    def _more_splits(self) -> dict[str, str]:
+        """The development parts beside the first, by their section."""
+        return {section_of(split): split for split in self.dataset.validation_splits[1:]}
+
+    # Data
+
+    def splits(self) -> Splits:
+        """Reads and tokenizes the training and development parts, once."""
+        return self._splits
+
+    @cached_property
+    def _splits(self) -> Splits:
+        train = self._examples(self._training_rows, "train")
+        development = {
+            split: self._examples(self.read(split), split)
+            for split in self.dataset.validation_splits
+        }
+        first = development[self.dataset.validation_splits[0]]
+        more = {word: development[split] for word, split in self._more_splits.items()}
+        share = self.recipe.data["validation"]
+        if not share:
+            return Splits(train, first, first, more)
+        return Splits(*self._held_out(train, share), first, more)
+
+    @cached_property
+    def _training_rows(self) -> GlueRows:
+        rows = self.read("train")
+        wanted = self.recipe.data["rows"]
+        return GlueRows(
+            tuple(texts[:wanted] for texts in rows.texts),
+            None if rows.labels is None else rows.labels[:wanted],
+            rows.ids[:wanted],
+        )
+
+    def read(self, split: str) -> GlueRows:
+        """Reads a split of the data set from where the recipe says."""
+        return self._read(self.dataset, split)
+
+    def _read(self, dataset: GlueDataset, split: str) -> GlueRows:
+        folder = self.recipe.data["folder"]
+        if folder is None:
+            return read_tfds_split(dataset, split)
+        return read_tsv_split(dataset, split, Path(folder))
+
+    def _examples(self, rows: GlueRows, split: str) -> Examples:
+        tokens = tokenize(self._preprocessor, rows.texts)
+        length = self.recipe.model["sequence_length"]
+        full = rows_of_full_length(tokens, length)
+        if full:
+            warnings.warn(
+                f"{self.dataset.name}, {split}: {full} of {len(rows.ids)} rows fill all {length} "
+                "tokens; what is beyond them is cut off",
+                stacklevel=2,
+            )
+        return Examples(tokens, np.asarray(rows.labels))
+
+    def _held_out(self, train: Examples, share: float) -> tuple[Examples, Examples]:
+        seed = self.recipe.data["seed"]
+        kept, held_out = train_test_split(
+            np.arange(train.rows),
+            test_size=share,
+            stratify=None if self.dataset.is_regression else train.y,
+            random_state=seed,
+        )
+        return take(train, np.sort(kept)), take(train, np.sort(held_out))
+
+    def transform(self, seed: int) -> Transform | None:
+        """Cuts batches to their longest row, where that compiles nothing anew."""
+        return cut_to_longest if keras.backend.backend() == "tensorflow" else None
+
+    # Model
+
+    @cached_property
+    def _preprocessor(self) -> Any:
+        preset, length = self.recipe.model["preset"], self.recipe.model["sequence_length"]
+        if self.kept is not None:
+            return load_preprocessor(str(self.kept / PRESET), sequence_length=length)
+        if preset is None:
+            raise ValueError(
+                f"the recipe {self.recipe.name!r} takes an encoder of yours: add --preset with "
+                "the folder of one, or --preset random-tiny"
+            )
+        texts = (text for column in self._training_rows.texts for text in column)
+        return load_preprocessor(preset, sequence_length=length, texts=texts)
+
+    def model(self) -> keras.Model:
+        """Builds the classifier's graph on token ids; it shares the KerasHub task's weights."""
+        self._classifier = self.classifier(self._preprocessor)
+        return keras.Model(
+            self._classifier.input, self._classifier.output, name=self._classifier.name
+        )
+
+    def classifier(self, preprocessor: Any) -> Any:
+        """Makes the KerasHub task."""
+        settings = self.recipe.model
+        return load_classifier(
+            settings["preset"],
+            outputs=max(1, len(self.dataset.labels)),
+            sequence_length=settings["sequence_length"],
+            preprocessor=preprocessor,
+            lora=settings["lora"],
+        )
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the cross-entropy of logits, or the squared error of scores."""
+        if self.dataset.is_regression:
+            return keras.losses.MeanSquaredError()
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
+        """Returns the paper's divergence of logits, or the squared difference of scores."""
+        if self.dataset.is_regression:
+            return squared_difference(first, second)
+        return symmetric_kl(first, second)
+
+    # Figures and answers
+
+    def figures(self, y: NDArray[Any], predictions: NDArray[Any]) -> Mapping[str, float]:
+        """Works out what GLUE reports, and the loss."""
+        if self.dataset.is_regression:
+            loss = float(np.mean((y.astype(np.float64) - predictions[:, 0]) ** 2))
+        else:
+            loss = negative_log_likelihood(y, predictions)
+        return {**glue_metrics(self.dataset.name, y, self._answers(predictions)), "loss": loss}
+
+    def _answers(self, predictions: NDArray[Any]) -> NDArray[Any]:
+        return predictions[:, 0] if self.dataset.is_regression else predictions.argmax(axis=-1)
+
+    def keep(self, folder: Path) -> None:
+        """Writes the trained classifier as a KerasHub preset, tokenizer included."""
+        self._classifier.save_to_preset(str(folder / PRESET))
+
+    def read_line(self, line: str) -> tuple[str, ...]:
+        """Reads one sentence, or two with a tab between."""
+        return texts_from_line(line, len(self.dataset.texts))
+
+    def inputs(self, rows: Sequence[Any]) -> Nested:
+        """Tokenizes sentences."""
+        return tokenize(self._preprocessor, [list(column) for column in zip(*rows, strict=True)])
+
+    def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
+        """Writes the name of the class, or the score."""
+        answers = self._answers(predictions)
+        if self.dataset.is_regression:
+            return [f"{score:.3f}" for score in answers]
+        return [self.dataset.labels[answer] for answer in answers]
+
+    def submissions(self, model: keras.Model, folder: Path) -> list[Submission]:
+        """Writes what gluebenchmark.com takes: the answers to all test rows.
+
+        A model of MNLI also answers the diagnostic data set AX, where its file is there.
+
+        Args:
+            model: The trained model.
+            folder: Where to.
+
+        Returns:
+            The files.
+        """
+        wanted = [(self.dataset, split) for split in self.dataset.test_splits]
+        if self.dataset.name == "MNLI":
+            wanted.append((GLUE_DATASETS["AX"], "test"))
+        written = []
+        for dataset, split in wanted:
+            try:
+                rows = self._read(dataset, split)
+            except FileNotFoundError:
+                if dataset is self.dataset:
+                    raise
+                continue
+            tokens = tokenize(self._preprocessor, rows.texts)
+            answers = self._answers(
+                model.predict(tokens, batch_size=self.evaluation_batch, verbose=0)
+            )
+            written.append(write_submission(folder, dataset, rows.ids, answers, split))
+        return written
