@@ -101,7 +101,7 @@ class Augmentation:
         x = keras.ops.convert_to_tensor(np.asarray(images, np.float32))
         y = np.asarray(labels)
         if self._mixers:
-            y = keras.ops.convert_to_tensor(np.eye(self.num_classes, dtype=np.float32)[y])
+            y = keras.ops.one_hot(y, self.num_classes, dtype="float32")
         result = self._augment(x, y, Draws(self.seed, batch))
         return keras.tree.map_structure(keras.ops.convert_to_numpy, result)
 
@@ -129,8 +129,12 @@ class Augmentation:
         import tensorflow as tf
 
         numbers = tf.data.Dataset.random(self.seed, rerandomize_each_iteration=True)
+        # Nothing here depends on a tensor's value: converting it costs seconds and gains nothing.
+        augment = tf.autograph.experimental.do_not_convert(
+            lambda rows, number: self(rows[0], rows[1], number)
+        )
         return tf.data.Dataset.zip(dataset, numbers).map(
-            lambda rows, number: self(*rows, batch=number), num_parallel_calls=tf.data.AUTOTUNE
+            augment, num_parallel_calls=tf.data.AUTOTUNE
         )
 
     def _call_in_graph(self, images: Tensor, labels: Tensor, batch: Tensor | None) -> Any:

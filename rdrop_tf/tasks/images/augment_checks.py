@@ -4,6 +4,7 @@ from rdrop_tf._typing import Tensor
 
 
 def check_images(images: Tensor, needs_colour: bool) -> None:
+    """Refuses what is no batch, or has no colours where they are needed."""
     shape = tuple(images.shape)
     if len(shape) != 4:
         raise ValueError(
@@ -25,6 +26,7 @@ def check_settings(
     views: int,
     seed: int,
 ) -> None:
+    """Refuses settings out of their range."""
     _check("crop_padding", crop_padding, crop_padding >= 0, "0 or more pixels")
     for name, value, most in (
         ("randaugment", randaugment, 1.0),
@@ -43,6 +45,7 @@ def _check(name: str, value: float | None, fits: bool, rule: str) -> None:
 
 
 def check_classes(mixes: bool, num_classes: int | None) -> None:
+    """Refuses mixing without a number of classes."""
     if mixes and (num_classes is None or num_classes < 2):
         raise ValueError(
             "mixup_alpha and cutmix_alpha make soft labels and need num_classes, 2 or more; "

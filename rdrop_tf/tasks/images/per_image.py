@@ -49,6 +49,9 @@ class PaddedCrop(keras.layers.RandomTranslation):
 class PerImageRandAugment(keras.layers.RandAugment):
     """RandAugment whose operations, and not only their strength, each image draws for itself.
 
+    Keras works out all eleven operations for every image and picks one, twice: dear, compared
+    with a crop or a flip. Its equalization goes by the histogram of the whole batch.
+
     Args:
         magnitude: Above 0, at most 1. Keras' scale is its own: at 1 an image is turned by up
             to 360° and moved by its whole size, so .1 is about what the paper uses.

@@ -1,0 +1,118 @@
+"""Images from class folders."""
+
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdrop_tf._optional import require
+from rdrop_tf.tasks.images.class_folders import Files, list_class_folders
+from rdrop_tf.tasks.images.decode import decode, decodes, in_parallel
+from rdrop_tf.tasks.images.image_data import ImageData
+from rdrop_tf.tasks.parts import Examples, Stream
+
+# What the images of all parts together may take before they are streamed.
+MEMORY_LIMIT = 2 * 2**30
+
+
+def read_folders(
+    path: str | Path,
+    image_size: int,
+    strict: bool = False,
+    memory_limit: int = MEMORY_LIMIT,
+) -> ImageData:
+    """Reads train/<class>/* and test/<class>/* (or val/<class>/*), files of any image format.
+
+    Every image is decoded and stretched to a square, in parallel: once, into arrays, where
+    they fit into `memory_limit`; else whenever it is used, in tf.data, and here every file is
+    only looked through for damage.
+
+    Args:
+        path: The folder of `train` and `test`.
+        image_size: Rows and columns of an image in the result.
+        strict: Whether a file that is no image stops the reading. If not, these files are
+            left out, and a warning says how many.
+        memory_limit: Bytes that both parts together may take.
+
+    Returns:
+        Both parts and the names of the classes.
+
+    Raises:
+        ImportError: If Pillow is missing, or TensorFlow where images must be streamed.
+        OSError: If a folder is missing.
+        ValueError: If a folder is empty, train and test have different classes, or with
+            `strict` a file is no image.
+    """
+    if image_size < 1:
+        raise ValueError(f"image_size must be 1 pixel or more; got image_size={image_size}")
+    train, test, names = list_class_folders(Path(path))
+    size = (len(train.paths) + len(test.paths)) * image_size**2 * 3
+    if size <= memory_limit:
+        return ImageData(
+            _decode_all(train, image_size, strict), _decode_all(test, image_size, strict), names
+        )
+    return ImageData(
+        _stream(train, image_size, strict, mixed=True), _stream(test, image_size, strict), names
+    )
+
+
+def _decode_all(files: Files, image_size: int, strict: bool) -> Examples:
+    images = np.empty((len(files.paths), image_size, image_size, 3), np.uint8)
+    decoded = np.zeros(len(files.paths), bool)
+    rows = 0
+    for number, image in enumerate(
+        in_parallel(partial(decode, image_size=image_size), files.paths)
+    ):
+        if image is not None:
+            images[rows] = image
+            decoded[number] = True
+            rows += 1
+    _report(files, decoded, strict)
+    return Examples(images[:rows], files.labels[decoded])
+
+
+def _stream(files: Files, image_size: int, strict: bool, mixed: bool = False) -> Stream:
+    require("tensorflow", extra="data")
+    import tensorflow as tf
+
+    good = np.fromiter(in_parallel(decodes, files.paths), bool, len(files.paths))
+    _report(files, good, strict)
+    paths = [str(path) for path, kept in zip(files.paths, good, strict=True) if kept]
+
+    def load(path: Any, label: Any) -> tuple[Any, Any]:
+        image = tf.numpy_function(partial(_decode_or_fail, image_size), [path], tf.uint8, False)
+        return tf.ensure_shape(image, (image_size, image_size, 3)), label
+
+    rows = tf.data.Dataset.from_tensor_slices((paths, files.labels[good]))
+    if mixed:
+        # Classes come one after the other; here, where a row is a name, all can be shuffled.
+        rows = rows.shuffle(len(paths), seed=0, reshuffle_each_iteration=True)
+    return Stream(rows.map(load, num_parallel_calls=tf.data.AUTOTUNE), len(paths))
+
+
+def _decode_or_fail(image_size: int, path: bytes) -> NDArray[np.uint8]:
+    image = decode(path.decode(), image_size)
+    if image is None:
+        raise ValueError(f"{path.decode()} was an image when the folder was read, and is none now")
+    return image
+
+
+def _report(files: Files, good: NDArray[np.bool_], strict: bool) -> None:
+    bad = [path for path, kept in zip(files.paths, good, strict=True) if not kept]
+    if not bad:
+        return
+    if strict:
+        raise ValueError(
+            f"every file of a class folder must be an image that decodes; got {bad[0]} and "
+            f"{len(bad) - 1} more that do not: repair or remove them, or read without strict"
+        )
+    if len(bad) == len(files.paths):
+        raise ValueError(f"none of the {len(bad):,} files decodes as an image; the first: {bad[0]}")
+    warnings.warn(
+        f"{len(bad):,} of {len(files.paths):,} files are left out, as they do not decode as "
+        f"images; the first: {bad[0]}",
+        stacklevel=4,
+    )

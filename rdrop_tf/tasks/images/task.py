@@ -1,0 +1,209 @@
+"""Image classification: pixels to one of several classes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from rdrop_tf.metrics import expected_calibration_error, reliability_bins, top_k_accuracy
+from rdrop_tf.recipes import Recipe
+from rdrop_tf.tasks.classification import Classification
+from rdrop_tf.tasks.images.augment import Augmentation
+from rdrop_tf.tasks.images.classifiers import load_image_classifier
+from rdrop_tf.tasks.images.decode import decode
+from rdrop_tf.tasks.images.folders import read_folders
+from rdrop_tf.tasks.images.image_data import ImageData
+from rdrop_tf.tasks.images.npz import read_npz
+from rdrop_tf.tasks.images.reliability import plot_reliability
+from rdrop_tf.tasks.images.tfds import read_tfds
+from rdrop_tf.tasks.images.wide_resnet import wide_resnet
+from rdrop_tf.tasks.parts import Examples, Part, Splits, Stream, Transform, take
+from rdrop_tf.tasks.task import Metric
+from rdrop_tf.tasks.tiny_vit import tiny_vit
+
+TOP_5 = Metric("top-5 accuracy", 100, "%", "points", higher_is_better=True)
+LOSS = Metric("loss", 1, "nats", "nats", higher_is_better=False)
+CALIBRATION_ERROR = Metric("calibration error", 100, "%", "points", higher_is_better=False)
+
+FOLDER_IMAGE_SIZE = 224
+CLASS_NAMES_FILE = "classes.json"
+
+
+class Images(Classification):
+    """Images of several classes, from npz, class folders or tensorflow-datasets.
+
+    Args:
+        recipe: Its `data` says where the images lie (`folder`: an npz file or a folder with
+            `train` and `test`; None for the set `tfds` of tensorflow-datasets), their
+            `image_size` (None keeps it), which share or number of training rows is for
+            `validation` (0 takes the test part), how many training `rows` are used, and how
+            they are augmented (see `Augmentation`); its `model` the `kind` of network and what
+            that takes.
+        kept: The folder of a run whose lines are answered.
+    """
+
+    def __init__(self, recipe: Recipe, kept: Path | None = None) -> None:
+        super().__init__(recipe, kept)
+        self.views = recipe.data["views"]
+
+    @property
+    def more_metrics(self) -> Sequence[Metric]:
+        """Top-5 accuracy where there are more classes, likelihood, and calibration."""
+        return [*([TOP_5] if self._num_classes > 5 else []), LOSS, CALIBRATION_ERROR]
+
+    # Data
+
+    def splits(self) -> Splits:
+        """Reads the images, once."""
+        return self._splits
+
+    @cached_property
+    def _images(self) -> ImageData:
+        data = self.recipe.data
+        if data["folder"] is None:
+            return read_tfds(data["tfds"], image_size=data["image_size"])
+        path = Path(data["folder"])
+        if path.is_dir() and not (path / "train").is_dir():
+            found = sorted(path.glob("*.npz"))
+            path = found[0] if len(found) == 1 else path
+        if path.is_dir():
+            size = data["image_size"] or FOLDER_IMAGE_SIZE
+            return read_folders(path, size, strict=data["strict"])
+        return read_npz(path)
+
+    @cached_property
+    def _splits(self) -> Splits:
+        train, test, names = self._images
+        self.class_names = names
+        if isinstance(train, Examples) and self.recipe.data["rows"]:
+            train = take(train, slice(self.recipe.data["rows"]))
+        share = self.recipe.data["validation"]
+        if not share:
+            return Splits(train, test, test)
+        return Splits(*_held_out(train, share, self.recipe.data["seed"]), test)
+
+    @cached_property
+    def _num_classes(self) -> int:
+        train, test, names = self._images
+        if names is not None:
+            return len(names)
+        return 1 + max(int(part.y.max()) for part in (train, test) if isinstance(part, Examples))
+
+    def transform(self, seed: int) -> Transform | None:
+        """Augments the training batches as the recipe says."""
+        data = self.recipe.data
+        augmentation = Augmentation(
+            crop_padding=data["crop_padding"],
+            flip=data["flip"],
+            randaugment=data["randaugment"],
+            mixup_alpha=data["mixup"],
+            cutmix_alpha=data["cutmix"],
+            views=data["views"],
+            num_classes=self._num_classes,
+            seed=seed,
+        )
+        return augmentation
+
+    # Model
+
+    def model(self) -> keras.Model:
+        """Builds the network, for images as the data have them."""
+        settings: dict[str, Any] = dict(self.recipe.model)
+        kind = settings.pop("kind")
+        height, width, channels = self._image_shape
+        if height != width:
+            raise ValueError(
+                f"images must be square; got {height} by {width} pixels: set the recipe's "
+                "image_size, or stretch them"
+            )
+        common: dict[str, Any] = {"image_size": height, "num_classes": self._num_classes}
+        if kind == "keras_hub":
+            return load_image_classifier(**common, **settings)
+        if kind == "wide_resnet":
+            return wide_resnet(**common, channels=channels, **settings)
+        if kind == "tiny_vit":
+            return tiny_vit(**common, channels=channels, max_pixel=255, **settings)
+        raise ValueError(
+            f"a kind of image model must be keras_hub, wide_resnet or tiny_vit; got {kind!r}"
+        )
+
+    @property
+    def _image_shape(self) -> tuple[int, int, int]:
+        part = self.splits().test
+        if isinstance(part, Examples):
+            return tuple(part.x.shape[1:])
+        return tuple(part.dataset.element_spec[0].shape)
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the cross-entropy of logits; MixUp and CutMix have soft labels."""
+        if self.recipe.data["mixup"] is None and self.recipe.data["cutmix"] is None:
+            return super().loss()
+        return keras.losses.CategoricalCrossentropy(from_logits=True)
+
+    # Figures and answers
+
+    def figures(self, y: NDArray[Any], predictions: NDArray[Any]) -> Mapping[str, float]:
+        """Works out accuracy, likelihood and calibration."""
+        figures = {
+            **super().figures(y, predictions),
+            CALIBRATION_ERROR.name: expected_calibration_error(y, predictions),
+        }
+        if predictions.shape[1] > 5:
+            figures[TOP_5.name] = top_k_accuracy(y, predictions, k=5)
+        return figures
+
+    def picture(self, folder: Path, y: NDArray[Any], predictions: NDArray[Any]) -> None:
+        """Draws the calibration on the test part."""
+        bins = reliability_bins(y, predictions)
+        plot_reliability(folder / "reliability.png", bins, f"{self.recipe.name}: test images")
+
+    def read_line(self, line: str) -> NDArray[np.uint8]:
+        """Reads the image whose path the line holds, stretched to the model's size."""
+        size = self.recipe.data["image_size"] or self._kept_image_size
+        path = Path(line.strip())
+        image = decode(path, size)
+        if image is None:
+            raise ValueError(f"a line must hold the path of an image; got {str(path)!r}")
+        return image
+
+    @cached_property
+    def _kept_image_size(self) -> int:
+        return int(self._kept["image_size"])
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        if self.kept is None:
+            raise ValueError("lines are answered by a run; got none: train first")
+        content: dict[str, Any] = json.loads((self.kept / CLASS_NAMES_FILE).read_text("utf-8"))
+        return content
+
+    def keep(self, folder: Path) -> None:
+        """Writes the names of the classes and the size of the images."""
+        content = {"classes": self.class_names, "image_size": self._image_shape[0]}
+        (folder / CLASS_NAMES_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+    def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
+        """Writes the most probable class of each image."""
+        if self.kept is not None:
+            self.class_names = self._kept["classes"]
+        return super().write_lines(predictions)
+
+
+def _held_out(train: Part, share: float, seed: int) -> tuple[Part, Part]:
+    """Holds training rows out to choose by: of a stream the first ones, which are in no order."""
+    if isinstance(train, Stream):
+        held_out = round(share * train.rows)
+        return (
+            Stream(train.dataset.skip(held_out), train.rows - held_out),
+            Stream(train.dataset.take(held_out), held_out),
+        )
+    kept, rest = train_test_split(
+        np.arange(train.rows), test_size=share, stratify=train.y, random_state=seed
+    )
+    return take(train, np.sort(kept)), take(train, np.sort(rest))
