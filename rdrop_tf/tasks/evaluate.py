@@ -42,6 +42,6 @@ def evaluate(folder: Path) -> Evaluation:
     parts = {"validation": splits.validation, "test": splits.test, **splits.more}
     figures = {}
     for which in CHECKPOINTS:
-        model = keras.saving.load_model(run.checkpoint(which))
+        model = keras.saving.load_model(run.checkpoint(which), compile=False)
         figures[which] = {name: evaluate_part(model, task, part) for name, part in parts.items()}
     return Evaluation([task.metric, *task.more_metrics], figures)

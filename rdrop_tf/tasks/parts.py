@@ -1,9 +1,9 @@
 """The parts of a data set, in memory or streamed, and the batches made of them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import keras
 import numpy as np
@@ -15,8 +15,15 @@ from rdrop_tf._typing import Nested
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# What turns a batch of inputs and targets into the batch that is trained on.
-Transform: TypeAlias = Callable[[Nested, Nested], tuple[Nested, Nested]]
+
+class Transform(Protocol):
+    """What turns batches into those that are trained on."""
+
+    def __call__(self, x: Nested, y: Nested) -> tuple[Nested, Nested]:
+        """Transforms one batch of arrays."""
+
+    def over(self, dataset: "tf.data.Dataset") -> "tf.data.Dataset":
+        """Transforms a `tf.data` pipeline of batches."""
 
 
 class Examples(NamedTuple):
@@ -112,7 +119,7 @@ def training_batches(
         rows = part.dataset.shuffle(min(part.rows, STREAM_BUFFER), seed)
     batches = rows.batch(batch_size)
     if transform is not None:
-        batches = batches.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = transform.over(batches)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 

@@ -30,7 +30,7 @@ def predict(folder: Path, lines: Iterable[str]) -> Sequence[str]:
     rows = [_read(task, number, line) for number, line in enumerate(lines, start=1)]
     if not rows:
         return []
-    model = keras.saving.load_model(run.checkpoint("last"))
+    model = keras.saving.load_model(run.checkpoint("last"), compile=False)
     batch = task.evaluation_batch
     return task.write_lines(model.predict(task.inputs(rows), batch_size=batch, verbose=0))
 

@@ -10,6 +10,7 @@ from rdrop_tf.tasks.task import Task
 # By module and name, so that one task's packages are not needed for another's.
 TASKS = {
     "digits": ("rdrop_tf.tasks.digits", "Digits"),
+    "images": ("rdrop_tf.tasks.images.task", "Images"),
     "glue": ("rdrop_tf.tasks.glue.task", "Glue"),
 }
 

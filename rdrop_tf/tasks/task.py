@@ -114,6 +114,9 @@ class Task(ABC):
     def figures(self, y: NDArray[Any], predictions: NDArray[Any]) -> Mapping[str, float]:
         """Works out the metrics and the "loss" of a whole part from its predictions."""
 
+    def picture(self, folder: Path, y: NDArray[Any], predictions: NDArray[Any]) -> None:  # noqa: B027
+        """Draws what the test predictions show beside the learning curves, into a run's folder."""
+
     def keep(self, folder: Path) -> None:  # noqa: B027 (most tasks need nothing)
         """Writes what the task's lines need beside the model into a run's folder."""
 

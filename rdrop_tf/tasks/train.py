@@ -14,7 +14,7 @@ from rdrop_tf.tasks.best_weights import BestWeights
 from rdrop_tf.tasks.consistency import PROBE_LOG, ConsistencyProbe
 from rdrop_tf.tasks.environment import describe_environment
 from rdrop_tf.tasks.logs import EpochLog, StepLog
-from rdrop_tf.tasks.parts import Splits, first_inputs, training_batches
+from rdrop_tf.tasks.parts import Splits, first_inputs, predictions, training_batches
 from rdrop_tf.tasks.plots import plot_curves
 from rdrop_tf.tasks.progress import Progress, ProgressOfTraining
 from rdrop_tf.tasks.registry import make_task
@@ -121,7 +121,9 @@ def train(
         shuffle=False,  # the batches are shuffled already
         verbose=0,
     )
-    test_figures = _test_figures(model, task, parts)
+    y, predicted = predictions(model, parts.test, task.evaluation_batch)
+    test_figures = {**task.figures(y, predicted), **_further_figures(model, task, parts)}
+    task.picture(run.path, y, predicted)
     if checkpoints:
         run.save(model, "last")
         best.restore()
@@ -176,12 +178,12 @@ def _logs(
     ]
 
 
-def _test_figures(model: RDropModel, task: Task, parts: Splits) -> dict[str, float]:
-    figures = evaluate_part(model, task, parts.test)
-    for word, part in parts.more.items():
-        further = evaluate_part(model, task, part)
-        figures.update({f"{word} {name}": value for name, value in further.items()})
-    return figures
+def _further_figures(model: RDropModel, task: Task, parts: Splits) -> dict[str, float]:
+    return {
+        f"{word} {name}": value
+        for word, part in parts.more.items()
+        for name, value in evaluate_part(model, task, part).items()
+    }
 
 
 def _result(

@@ -14,13 +14,14 @@ from sklearn.model_selection import train_test_split
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.losses import squared_difference, symmetric_kl
 from rdrop_tf.metrics import glue_metrics, negative_log_likelihood
-from rdrop_tf.tasks.glue.datasets import GLUE_DATASETS, GlueDataset, find_glue_dataset, section_of
+from rdrop_tf.tasks.glue.dataset import GlueDataset, section_of
+from rdrop_tf.tasks.glue.datasets import GLUE_DATASETS, find_glue_dataset
 from rdrop_tf.tasks.glue.encoders import load_classifier, load_preprocessor
 from rdrop_tf.tasks.glue.lines import texts_from_line
 from rdrop_tf.tasks.glue.rows import GlueRows
 from rdrop_tf.tasks.glue.submission import Submission, write_submission
 from rdrop_tf.tasks.glue.tfds_split import read_tfds_split
-from rdrop_tf.tasks.glue.tokens import cut_to_longest, rows_of_full_length, tokenize
+from rdrop_tf.tasks.glue.tokens import CutToLongest, rows_of_full_length, tokenize
 from rdrop_tf.tasks.glue.tsv_split import read_tsv_split
 from rdrop_tf.tasks.parts import Examples, Splits, Transform, take
 from rdrop_tf.tasks.task import ACCURACY, Metric, Task
@@ -145,7 +146,7 @@ class Glue(Task):
 
     def transform(self, seed: int) -> Transform | None:
         """Cuts batches to their longest row, where that compiles nothing anew."""
-        return cut_to_longest if keras.backend.backend() == "tensorflow" else None
+        return CutToLongest() if keras.backend.backend() == "tensorflow" else None
 
     # Model
 

@@ -37,13 +37,25 @@ def tokenize(preprocessor: Any, texts: Sequence[Sequence[str]]) -> dict[str, NDA
     return {name: leaf[:, : _rounded_up(longest)] for name, leaf in whole.items()}
 
 
-def cut_to_longest(x: Any, y: Any) -> tuple[Any, Any]:
-    """Cuts a batch of `tf.data` to what its longest row needs, rounded up to whole steps."""
-    import tensorflow as tf
+class CutToLongest:
+    """Cuts batches of `tf.data` to what their longest row needs, rounded up to whole steps.
 
-    longest = tf.reduce_max(tf.reduce_sum(tf.cast(x["padding_mask"], tf.int32), axis=1))
-    kept = -(-longest // LENGTH_STEP) * LENGTH_STEP
-    return {name: leaf[:, :kept] for name, leaf in x.items()}, y
+    In a graph of TensorFlow any length does; code compiled by XLA would be compiled for each.
+    """
+
+    def __call__(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Cuts one batch."""
+        import tensorflow as tf
+
+        longest = tf.reduce_max(tf.reduce_sum(tf.cast(x["padding_mask"], tf.int32), axis=1))
+        kept = -(-longest // LENGTH_STEP) * LENGTH_STEP
+        return {name: leaf[:, :kept] for name, leaf in x.items()}, y
+
+    def over(self, dataset: Any) -> Any:
+        """Cuts all batches."""
+        import tensorflow as tf
+
+        return dataset.map(self, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def rows_of_full_length(tokens: dict[str, NDArray[Any]], sequence_length: int) -> int:

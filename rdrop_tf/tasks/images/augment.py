@@ -75,12 +75,12 @@ class Augmentation:
         """Whether labels come out as (batch, classes), for MixUp or CutMix."""
         return bool(self._mixers)
 
-    def __call__(self, images: Tensor, labels: Tensor, batch: Tensor | None = None) -> Any:
+    def __call__(self, x: Tensor, y: Tensor, batch: Tensor | None = None) -> Any:
         """Augments one batch.
 
         Args:
-            images: Shape (batch, height, width, channels), values 0..255.
-            labels: Class numbers, shape (batch,).
+            x: Images, shape (batch, height, width, channels), values 0..255.
+            y: Class numbers, shape (batch,).
             batch: The number of the batch that the draws follow from. Without one, calls are
                 counted; inside tf.data it is needed, and `over` gives it.
 
@@ -93,16 +93,16 @@ class Augmentation:
             ValueError: If the images are no batch, RandAugment gets images without three
                 channels, or the batch has no number inside tf.data.
         """
-        check_images(images, self.needs_colour)
+        check_images(x, self.needs_colour)
         if _in_tensorflow_graph():
-            return self._call_in_graph(images, labels, batch)
+            return self._call_in_graph(x, y, batch)
         if batch is None:
             batch, self._batches = self._batches, self._batches + 1
-        x = keras.ops.convert_to_tensor(np.asarray(images, np.float32))
-        y = np.asarray(labels)
+        images = keras.ops.convert_to_tensor(np.asarray(x, np.float32))
+        labels = np.asarray(y)
         if self._mixers:
-            y = keras.ops.one_hot(y, self.num_classes, dtype="float32")
-        result = self._augment(x, y, Draws(self.seed, batch))
+            labels = keras.ops.one_hot(labels, self.num_classes, dtype="float32")
+        result = self._augment(images, labels, Draws(self.seed, batch))
         return keras.tree.map_structure(keras.ops.convert_to_numpy, result)
 
     def over(self, dataset: Any) -> Any:

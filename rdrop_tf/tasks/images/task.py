@@ -15,7 +15,6 @@ from rdrop_tf.metrics import expected_calibration_error, reliability_bins, top_k
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks.classification import Classification
 from rdrop_tf.tasks.images.augment import Augmentation
-from rdrop_tf.tasks.images.classifiers import load_image_classifier
 from rdrop_tf.tasks.images.decode import decode
 from rdrop_tf.tasks.images.folders import read_folders
 from rdrop_tf.tasks.images.image_data import ImageData
@@ -124,6 +123,8 @@ class Images(Classification):
             )
         common: dict[str, Any] = {"image_size": height, "num_classes": self._num_classes}
         if kind == "keras_hub":
+            from rdrop_tf.tasks.images.classifiers import load_image_classifier
+
             return load_image_classifier(**common, **settings)
         if kind == "wide_resnet":
             return wide_resnet(**common, channels=channels, **settings)
