@@ -73,7 +73,11 @@ def _prepare(builder: Any, download_error: type[Exception]) -> None:
     except (OSError, download_error) as error:
         raise OSError(
             f"{name} must be in {str(builder.data_path)!r} or be downloaded, which failed "
-            f"({type(error).__name__}): connect to the network, give a data_dir where "
+            f"({_first_line(error)}): connect to the network, give a data_dir where "
             "tensorflow-datasets has prepared it, or --data with the folder of the official tsv "
             "files"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
