@@ -14,6 +14,8 @@ from typing import Any
 
 import keras
 
+from rdrop_tf.layers.saved_model import SavedModelLayer
+
 
 @dataclass
 class Draws:
@@ -62,6 +64,12 @@ def layers_with_generators(model: keras.Model) -> set[str]:
     generator.
     """
     return {str(layer.name) for layer in model._flatten_layers() if layer._seed_generators}
+
+
+def layers_with_own_noise(model: keras.Model) -> set[str]:
+    """Returns the layers that draw with operations of TensorFlow, where nothing listens."""
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, SavedModelLayer)]
+    return {str(layer.name) for layer in layers if layer.draws_noise}
 
 
 def _owner(frame: FrameType | None) -> str | None:

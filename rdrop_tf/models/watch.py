@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from rdrop_tf.losses.labels import rule
-from rdrop_tf.models.draws import Draws, layers_with_generators
+from rdrop_tf.models.draws import Draws, layers_with_generators, layers_with_own_noise
 
 if TYPE_CHECKING:
     from rdrop_tf.models.rdrop_model import RDropModel
@@ -29,6 +29,7 @@ class Watch(keras.callbacks.Callback):
         super().__init__()
         self._rdrop, self._draws = rdrop, draws
         self._done = rdrop.one_pass
+        draws.fresh |= layers_with_own_noise(rdrop.model)
         if keras.backend.backend() == "torch":
             draws.fresh |= layers_with_generators(rdrop.model)
         self._steps = 0

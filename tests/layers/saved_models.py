@@ -110,10 +110,10 @@ def keras_encoder(rate: float = 0.4, seed: int = 0) -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((TOKENS,), dtype="int32"),
-            layers.Embedding(5, WIDTH, keras.initializers.RandomNormal(stddev=1.0)),
+            layers.Embedding(5, WIDTH, keras.initializers.RandomNormal(stddev=1.0), name="words"),
             layers.GlobalAveragePooling1D(),
-            layers.BatchNormalization(momentum=0.8),
-            layers.Dense(WIDTH, "tanh"),
+            layers.BatchNormalization(momentum=0.8, name="norm"),
+            layers.Dense(WIDTH, "tanh", name="hidden"),
             layers.Dropout(rate, seed=7),
         ],
         name="encoder",

@@ -1,0 +1,13 @@
+"""The strategy of two replicas."""
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mirrored() -> Any:
+    """One strategy object for these tests: TensorFlow mixes up the collectives of several."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
