@@ -35,6 +35,12 @@ class GlueDataset:
         columns_without_header: The columns of labelled files, where those have no header.
         folders: Other names of its folder.
         has_broken_lines: Whether an official release holds lines cut short by a line break.
+
+    Example:
+    >>> from rdrop_tf.tasks.glue import find_glue_dataset
+    >>> mnli = find_glue_dataset("MNLI")
+    >>> mnli.labels, mnli.metrics
+    (('entailment', 'neutral', 'contradiction'), ('accuracy_matched', 'accuracy_mismatched'))
     """
 
     name: str

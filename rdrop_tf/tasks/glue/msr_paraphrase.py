@@ -10,7 +10,7 @@ _VALIDATION_PAIRS = "dev_ids.tsv"
 
 
 def part_of_msr_paraphrase(table: Table, split: str) -> Table:
-    """Keeps the rows of one split.
+    r"""Keeps the rows of one split.
 
     GLUE names the pairs of its validation part in `dev_ids.tsv`, two ids a line without a
     header; its download script puts that file beside the other ones.
@@ -24,6 +24,15 @@ def part_of_msr_paraphrase(table: Table, split: str) -> Table:
 
     Raises:
         FileNotFoundError: If `dev_ids.tsv` is missing.
+
+    Example:
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "dev_ids.tsv").write_text("3\t4\n")
+    >>> ids = {"#1 ID": ["1", "3"], "#2 ID": ["2", "4"]}
+    >>> table = Table(folder / TRAINING_FILE, ids, [2, 3], [0, 1])
+    >>> part_of_msr_paraphrase(table, "validation").positions
+    [1]
     """
     chosen = _validation_pairs(table.path.with_name(_VALIDATION_PAIRS))
     pairs = zip(*(table.columns[name] for name in ID_COLUMNS), strict=True)

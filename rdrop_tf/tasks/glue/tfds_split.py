@@ -34,6 +34,14 @@ def read_tfds_split(dataset: GlueDataset, split: str, data_dir: Path | None = No
         ValueError: If the data set has no such split.
         ImportError: If tensorflow-datasets or a package it needs is missing.
         OSError: If the data are not there and cannot be downloaded.
+
+    Example:
+    >>> import tensorflow_datasets as tfds
+    >>> from rdrop_tf.tasks.glue import find_glue_dataset
+    >>> with tfds.testing.mock_data(num_examples=3):  # made-up rows, no download
+    ...     rows = read_tfds_split(find_glue_dataset("RTE"), "train")
+    >>> [len(texts) for texts in rows.texts], rows.labels.shape
+    ([3, 3], (3,))
     """
     check_split(dataset, split)
     require("tensorflow_datasets", extra="data")
