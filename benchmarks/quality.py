@@ -130,7 +130,9 @@ def _plan(args: argparse.Namespace, name: str, stage: str, rows: list[dict[str, 
         )
 
     if stage == "rate":
-        return [run(0.0, rate, epochs, seed) for rate in study.learning_rates for seed in CHOICE_SEEDS]
+        return [
+            run(0.0, rate, epochs, seed) for rate in study.learning_rates for seed in CHOICE_SEEDS
+        ]
     rate = best(rows, name, "rate", "learning_rate")
     if rate is None:
         return []

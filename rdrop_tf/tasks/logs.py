@@ -79,6 +79,8 @@ class StepLog(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Writes the step's row."""
+        if keras.backend.backend() == "jax":  # the figures are in the step's state until then
+            self.model.jax_state_sync()
         # Reading the figures waits for the step to end, where a device works on its own.
         figures = {name: self._own(name) for name in self._names}
         optimizer = self.model.optimizer

@@ -19,8 +19,9 @@ def report(comparison: Comparison) -> str:
     """
     metric = comparison.metric
     title = (
-        f"{comparison.recipe.name}: test {_with_unit(metric)} on {comparison.test_examples} examples, "
-        f"{len(comparison.seeds)} seeds, {comparison.recipe.epochs} epochs each"
+        f"{comparison.recipe.name}: test {_with_unit(metric)} on "
+        f"{comparison.test_examples} examples, {len(comparison.seeds)} seeds, "
+        f"{comparison.recipe.epochs} epochs each"
     )
     rows = [_cells(row, comparison.rows[0]) for row in comparison.rows]
     return "\n".join(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks.parts import Examples, Splits, Transform  # noqa: F401
+from rdrop_tf.tasks.parts import Splits, Transform
 from rdrop_tf.training import make_optimizer
 
 

@@ -97,7 +97,7 @@ class Images(Classification):
     def transform(self, seed: int) -> Transform | None:
         """Augments the training batches as the recipe says."""
         data = self.recipe.data
-        augmentation = Augmentation(
+        return Augmentation(
             crop_padding=data["crop_padding"],
             flip=data["flip"],
             randaugment=data["randaugment"],
@@ -107,7 +107,6 @@ class Images(Classification):
             num_classes=self._num_classes,
             seed=seed,
         )
-        return augmentation
 
     # Model
 

@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from tools import quality_tables
+
+
+def _row(alpha: float, epochs: int, seed: int, accuracy: float, **changes: str) -> dict[str, str]:
+    return {
+        "study": "mrpc",
+        "stage": "report",
+        "alpha": str(alpha),
+        "learning_rate": "0.0001",
+        "epochs": str(epochs),
+        "seed": str(seed),
+        "metric": "accuracy",
+        "validation": str(accuracy),
+        "figures": json.dumps({"loss": 1.0 - accuracy, "accuracy": accuracy}),
+        "seconds": "1800",
+        "device": "cpu:0",
+        "backend": "tensorflow",
+        "keras": "3",
+        **changes,
+    }
+
+
+ROWS = [
+    _row(0.0, 5, 0, 0.80),
+    _row(1.0, 5, 0, 0.83),
+    _row(0.0, 10, 0, 0.82),
+    _row(0.0, 5, 1, 0.84),
+    _row(1.0, 5, 1, 0.85),
+    _row(0.0, 10, 1, 0.84),
+]
+
+
+def test_a_line_by_hand() -> None:
+    accuracy, loss = quality_tables.report_lines(ROWS)
+    # The differences are .03 and .01: mean .02, standard error .01, Student's point 12.7062.
+    assert accuracy == (
+        "| mrpc | accuracy | 2 | 0.8200 (0.8000 to 0.8400) | 1 | 0.8400 (0.8300 to 0.8500) "
+        "| +0.0200 (-0.1071 to +0.1471) | 0.8300 (0.8200 to 0.8400) "
+        "| +0.0100 (+0.0100 to +0.0100) |"
+    )
+    assert loss.startswith("| mrpc | loss | 2 | 0.1800 (0.1600 to 0.2000) | 1 |")
+
+
+def test_a_study_without_pairs_is_left_out() -> None:
+    assert not list(quality_tables.report_lines(ROWS[:3]))
+    assert quality_tables.NOTHING.strip() in quality_tables.content(ROWS[:3])
+
+
+def test_what_was_chosen_among_is_shown() -> None:
+    rows = [_row(0.0, 5, seed, value, stage="rate") for seed, value in ((100, 0.7), (101, 0.8))]
+    text = quality_tables.content(rows)
+    assert "| mrpc | 0.0001 | 0 | 2 | 0.7500 |" in text
+    assert "2 runs, 1.0 hours of training, on cpu:0 (keras 3 on tensorflow)." in text
+
+
+def test_only_the_marked_place_changes() -> None:
+    text = "before\n<!-- quality.csv -->\nold\n<!-- end of quality.csv -->\nafter\n"
+    written = quality_tables.with_tables(text, ROWS)
+    assert written.startswith("before\n<!-- quality.csv -->\n| data |")
+    assert written.endswith("<!-- end of quality.csv -->\nafter\n")
+    assert quality_tables.with_tables(written, ROWS) == written
+
+
+def test_the_document_shows_the_kept_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert quality_tables.main(check=True) == 0, capsys.readouterr().out

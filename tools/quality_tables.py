@@ -1,0 +1,144 @@
+"""Writes the figures of benchmarks/results/quality.csv into docs/results.md.
+
+    python tools/quality_tables.py            after python -m benchmarks.quality run
+    python tools/quality_tables.py --check    exits with 1 where the document is out of date
+
+A study appears when its report stage has both arms over the same two seeds or more.
+"""
+
+import csv
+import json
+import re
+import statistics
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rdrop_tf.tasks.statistics import paired_difference
+
+HOME = Path(__file__).parent.parent
+ROWS = HOME / "benchmarks" / "results" / "quality.csv"
+DOCUMENT = HOME / "docs" / "results.md"
+PLACE = re.compile(r"(<!-- quality\.csv -->\n).*(<!-- end of quality\.csv -->)", re.DOTALL)
+NOTHING = "No study is measured to its end yet.\n"
+HEADER = (
+    "| data | figure | seeds | α = 0 | α of R-Drop | with R-Drop | difference (95 % interval) "
+    "| α = 0, twice the epochs | R-Drop against that |\n|---|---|---|---|---|---|---|---|---|"
+)
+CHOICE_HEADER = "| data | learning rate | α | seeds | validation mean |\n|---|---|---|---|---|"
+
+Row = dict[str, str]
+
+
+def main(check: bool) -> int:
+    text = DOCUMENT.read_text("utf-8")
+    rows = list(csv.DictReader(ROWS.read_text("utf-8").splitlines())) if ROWS.exists() else []
+    written = with_tables(text, rows)
+    if not check:
+        DOCUMENT.write_text(written, encoding="utf-8")
+    elif text != written:
+        print("docs/results.md does not show quality.csv: run python tools/quality_tables.py")
+    return int(check and text != written)
+
+
+def with_tables(text: str, rows: list[Row]) -> str:
+    """Puts the tables between the two comments that mark the place."""
+    return PLACE.sub(lambda found: f"{found[1]}{content(rows)}{found[2]}", text)
+
+
+def content(rows: list[Row]) -> str:
+    studies = list(dict.fromkeys(row["study"] for row in rows))
+    reported = [line for study in studies for line in report_lines(_of(rows, study, "report"))]
+    chosen = [
+        line
+        for study in studies
+        for stage in ("rate", "alpha")
+        for line in choice_lines(_of(rows, study, stage))
+    ]
+    parts = ["\n".join([HEADER, *reported]) if reported else NOTHING.strip()]
+    if chosen:
+        parts += [
+            "What the validation part chose among (mean over seeds that are not reported):",
+            "\n".join([CHOICE_HEADER, *chosen]),
+        ]
+    if rows:
+        parts.append(provenance(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def report_lines(rows: list[Row]) -> Iterable[str]:
+    """Yields one line a figure of a study whose arms share two seeds or more."""
+    if not rows:
+        return
+    epochs = min(int(row["epochs"]) for row in rows)
+    plain = by_seed(row for row in rows if not float(row["alpha"]) and int(row["epochs"]) == epochs)
+    longer = by_seed(row for row in rows if not float(row["alpha"]) and int(row["epochs"]) > epochs)
+    rdrop = by_seed(row for row in rows if float(row["alpha"]))
+    if len(plain.keys() & rdrop.keys()) < 2:
+        return
+    alpha = float(next(iter(rdrop.values()))["alpha"])
+    main_figure = rows[0]["metric"]
+    figures = json.loads(rows[0]["figures"])
+    for name in (main_figure, *(name for name in figures if name != main_figure)):
+        yield (
+            f"| {rows[0]['study']} | {name} | {len(plain.keys() & rdrop.keys())} "
+            f"| {mean_and_range(plain, name)} | {alpha:g} | {mean_and_range(rdrop, name)} "
+            f"| {difference(plain, rdrop, name)} | {mean_and_range(longer, name)} "
+            f"| {difference(longer, rdrop, name)} |"
+        )
+
+
+def choice_lines(rows: list[Row]) -> Iterable[str]:
+    """Yields one line for each setting that was tried."""
+    settings = sorted({(float(row["learning_rate"]), float(row["alpha"])) for row in rows})
+    for rate, alpha in settings:
+        values = [
+            float(row["validation"])
+            for row in rows
+            if (float(row["learning_rate"]), float(row["alpha"])) == (rate, alpha)
+        ]
+        mean = statistics.fmean(values)
+        yield f"| {rows[0]['study']} | {rate:g} | {alpha:g} | {len(values)} | {mean:.4f} |"
+
+
+def by_seed(rows: Iterable[Row]) -> dict[str, Row]:
+    return {row["seed"]: row for row in rows}
+
+
+def mean_and_range(arm: dict[str, Row], name: str) -> str:
+    if not arm:
+        return "-"
+    values = [figure(row, name) for row in arm.values()]
+    return f"{statistics.fmean(values):.4f} ({min(values):.4f} to {max(values):.4f})"
+
+
+def difference(baseline: dict[str, Row], other: dict[str, Row], name: str) -> str:
+    seeds = sorted(baseline.keys() & other.keys())
+    if len(seeds) < 2:
+        return "-"
+    found = paired_difference(
+        [figure(baseline[seed], name) for seed in seeds],
+        [figure(other[seed], name) for seed in seeds],
+    )
+    return f"{found.mean:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
+
+
+def figure(row: Row, name: str) -> float:
+    value: float = json.loads(row["figures"])[name]
+    return value
+
+
+def provenance(rows: list[Row]) -> str:
+    machines = dict.fromkeys(
+        f"{row['device']} (keras {row['keras']} on {row['backend']})" for row in rows
+    )
+    hours = sum(float(row["seconds"]) for row in rows) / 3600
+    return f"{len(rows)} runs, {hours:.1f} hours of training, on {' and '.join(machines)}."
+
+
+def _of(rows: list[Row], study: str, stage: str) -> list[Row]:
+    return [row for row in rows if (row["study"], row["stage"]) == (study, stage)]
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))
