@@ -4,8 +4,8 @@
     python -m benchmarks.quality prepare --data DIR --preset DIR --into DIR
     python -m benchmarks.quality run --prepared DIR --workers 8           # without TensorFlow
 
-Each study has three stages. "rate" chooses the learning rate of ordinary training (alpha 0) and
-"alpha" that of R-Drop at this rate, both by the mean validation figure over two seeds that no
+Each study has three stages. "rate" chooses the learning rate of ordinary training (alpha 0), where
+a study tries several, and "alpha" that of R-Drop at this rate, both by the mean validation figure over two seeds that no
 report has. "report" trains alpha 0, the chosen alpha, and alpha 0 for twice the epochs (the most
 that two passes can cost) over the seeds of the study, and its test figures are what is reported.
 `python tools/quality_tables.py` makes the tables. `--smoke` runs a few steps of each.
@@ -129,11 +129,15 @@ def _plan(args: argparse.Namespace, name: str, stage: str, rows: list[dict[str, 
             args.smoke,
         )
 
+    if stage == "rate" and len(study.learning_rates) == 1:
+        return []
     if stage == "rate":
         return [
             run(0.0, rate, epochs, seed) for rate in study.learning_rates for seed in CHOICE_SEEDS
         ]
     rate = best(rows, name, "rate", "learning_rate")
+    if len(study.learning_rates) == 1:
+        rate = study.learning_rates[0]
     if rate is None:
         return []
     if stage == "alpha":

@@ -28,14 +28,12 @@ class Study:
 
 
 STUDIES = {
-    "mrpc": Study("mrpc-small", (5e-5, 1e-4, 2e-4), (0.5, 1.0, 2.0, 5.0), 5, "glue"),
-    "rte": Study("rte-small", (5e-5, 1e-4, 2e-4), (0.5, 1.0, 2.0, 5.0), 5, "glue"),
-    "sts-b": Study("sts-b-small", (5e-5, 1e-4, 2e-4), (0.5, 1.0, 2.0, 5.0), 5, "glue"),
-    "sst-2": Study("sst-2-small", (5e-5, 1e-4, 2e-4), (0.5, 1.0, 2.0, 5.0), 3, "glue"),
-    "cifar100-vit": Study("cifar100-vit-small", (5e-4, 1e-3), (0.5, 1.0, 2.0, 5.0), 3, "cifar100"),
-    "cifar100-resnet": Study(
-        "cifar100-wide-resnet", (0.05, 0.1), (0.5, 1.0, 2.0, 5.0), 3, "cifar100"
-    ),
+    "mrpc": Study("mrpc-small", (1e-4,), (1.0, 4.0), 5, "glue"),
+    "rte": Study("rte-small", (1e-4,), (1.0, 4.0), 5, "glue"),
+    "sts-b": Study("sts-b-small", (1e-4,), (1.0, 4.0), 5, "glue"),
+    "sst-2": Study("sst-2-small", (1e-4,), (1.0, 4.0), 3, "glue"),
+    "cifar100-vit": Study("cifar100-vit-small", (1e-3,), (1.0, 4.0), 3, "cifar100"),
+    "cifar100-resnet": Study("cifar100-wide-resnet", (0.1,), (1.0, 4.0), 3, "cifar100"),
 }
 
 

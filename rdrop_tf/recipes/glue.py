@@ -171,9 +171,9 @@ def _small_encoder_recipe(
 
 
 GLUE = (
-    _small_encoder_recipe("MRPC", alpha=1.0, learning_rate=1e-4, epochs=5),
-    _small_encoder_recipe("RTE", alpha=1.0, learning_rate=1e-4, epochs=5),
-    _small_encoder_recipe("STS-B", alpha=1.0, learning_rate=1e-4, epochs=5),
+    _small_encoder_recipe("MRPC", alpha=1.0, learning_rate=1e-4, epochs=3),
+    _small_encoder_recipe("RTE", alpha=1.0, learning_rate=1e-4, epochs=3),
+    _small_encoder_recipe("STS-B", alpha=1.0, learning_rate=1e-4, epochs=3),
     _small_encoder_recipe("SST-2", alpha=1.0, learning_rate=1e-4, epochs=3, rows=8000),
     *(_paper_recipe(glue_task, encoder) for encoder in ENCODERS for glue_task in PAPER),
     *(_winograd(encoder) for encoder in ENCODERS),

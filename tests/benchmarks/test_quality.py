@@ -1,9 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import quality
+from benchmarks.quality_studies import STUDIES
+from rdrop_tf.recipes import find_recipe
 
 pytestmark = pytest.mark.tensorflow
 
@@ -47,21 +50,36 @@ def test_the_best_mean_over_seeds_is_chosen() -> None:
     assert quality.best(rows, "b", "rate", "learning_rate") is None
 
 
+@pytest.fixture
+def _several_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = replace(STUDIES["mrpc"], learning_rates=(1e-4, 2e-4, 3e-4))
+    monkeypatch.setitem(STUDIES, "mrpc", study)
+
+
+@pytest.mark.usefixtures("_several_rates")
 def test_a_stage_waits_for_the_one_before(tmp_path: Path) -> None:
     args = _arguments(tmp_path / "q.csv")
     assert len(quality._missing(args, "rate")) == 6
     assert quality._missing(args, "alpha") == quality._missing(args, "report") == []
 
 
+def test_a_single_rate_is_not_chosen(tmp_path: Path) -> None:
+    args = _arguments(tmp_path / "q.csv")
+    assert quality._missing(args, "rate") == []
+    assert {run.learning_rate for run in quality._missing(args, "alpha")} == {1e-4}
+
+
+@pytest.mark.usefixtures("_several_rates")
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     path = tmp_path / "q.csv"
-    _write(path, [_row("rate", 100, 0.7), _row("rate", 101, 0.8)])
+    epochs = find_recipe("mrpc-small").epochs
+    _write(path, [_row("rate", seed, 0.7, epochs=epochs) for seed in quality.CHOICE_SEEDS])
     args = _arguments(path)
-    left = quality._missing(args, "rate")
-    assert {run.learning_rate for run in left} == {5e-5, 2e-4}
-    _write(path, [_row("alpha", 100, 0.9, alpha=2.0)])
+    assert {run.learning_rate for run in quality._missing(args, "rate")} == {2e-4, 3e-4}
+    _write(path, [_row("alpha", 100, 0.9, alpha=2.0, epochs=epochs)])
     report = quality._missing(args, "report")
-    assert {(run.alpha, run.epochs) for run in report} == {(0.0, 5), (2.0, 5), (0.0, 10)}
+    arms = {(run.alpha, run.epochs) for run in report}
+    assert arms == {(0.0, epochs), (2.0, epochs), (0.0, 2 * epochs)}
     assert {run.learning_rate for run in report} == {1e-4}
     assert [run.seed for run in report] == sorted(run.seed for run in report)
     assert not {run.seed for run in report} & set(quality.CHOICE_SEEDS)
