@@ -2,12 +2,13 @@
 
 from rdrop_tf.recipes.digits import DIGITS
 from rdrop_tf.recipes.glue import GLUE
+from rdrop_tf.recipes.images import IMAGES
 from rdrop_tf.recipes.measured import measured
 from rdrop_tf.recipes.recipe import Optimizer, Recipe
 
 __all__ = ["DIGITS", "RECIPES", "Optimizer", "Recipe", "find_recipe", "measured"]
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS, *GLUE)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS, *GLUE, *IMAGES)}
 
 
 def find_recipe(name: str) -> Recipe:
