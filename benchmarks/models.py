@@ -43,7 +43,7 @@ def _small_vit() -> keras.Model:
 
 def _images() -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(0)
-    return draw.integers(0, 256, (32, 1024)).astype("float32"), draw.integers(0, 100, 32)
+    return draw.integers(0, 256, (32, 32, 32, 1)).astype("float32"), draw.integers(0, 100, 32)
 
 
 def _small_lm() -> keras.Model:
