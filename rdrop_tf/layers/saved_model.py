@@ -21,9 +21,9 @@ class SavedModelLayer(keras.layers.Layer):
 
     Its variables are weights of the layer. With `training=True` it runs the SavedModel's
     training function: dropout is active, every call draws new noise (the two passes of
-    `RDropModel` differ, and so do replicas), and state such as BatchNorm statistics moves, as
-    that of Keras layers does: under several replicas by the mean of all, in the second of two
-    passes not at all. Losses that the SavedModel lists as `regularization_losses` are added.
+    `RDropModel` differ, and so do replicas), and state such as BatchNorm statistics moves: in
+    the first of two passes only, as that of Keras' layers does, and under several replicas to
+    the mean of all. Losses that the SavedModel lists as `regularization_losses` are added.
     A frozen layer (`trainable=False`) always runs in inference mode.
 
     Seeds that were written into the SavedModel when it was exported (`tf.random.set_seed`,
@@ -94,7 +94,9 @@ class SavedModelLayer(keras.layers.Layer):
         self.endpoint, self.training_endpoint = endpoint, training_endpoint
         self.deterministic = deterministic
         self._start(_saved)
-        self.trainable = trainable  # once more, for the variables
+        # Only now, so that Keras lists them among those that can be thawed.
+        for view in self._views:
+            view.trainable = view.trainable and trainable
         self.built = True
 
     def _start(self, saved: dict[str, Any] | None) -> None:
@@ -172,7 +174,7 @@ class SavedModelLayer(keras.layers.Layer):
                 {
                     "folder": str(self._folder),
                     "fingerprint": self._fingerprint,
-                    "variables": variable_specs(self._views),
+                    "variables": variable_specs(self._views, self._trainable_variables),
                     "calls": self._calls.known,
                 }
             ),

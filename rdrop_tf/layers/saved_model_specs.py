@@ -15,14 +15,16 @@ from rdrop_tf._typing import Nested
 Call = tuple[Nested, Nested]
 
 
-def variable_specs(variables: list[keras.Variable]) -> list[dict[str, Any]]:
-    """Describes variables for a config."""
+def variable_specs(
+    variables: list[keras.Variable], trainable: list[keras.Variable]
+) -> list[dict[str, Any]]:
+    """Describes variables for a config; `trainable` are those to train unless frozen."""
     return [
         {
             "name": variable.name,
             "shape": tuple(variable.shape),
             "dtype": str(variable.dtype),
-            "trainable": variable.trainable,
+            "trainable": any(variable is one for one in trainable),
         }
         for variable in variables
     ]

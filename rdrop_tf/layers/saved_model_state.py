@@ -69,8 +69,7 @@ class State:
         """Calls a function; what it changes goes where Keras and the strategy want it.
 
         In a `keras.StatelessScope` changes go to the scope. Under several replicas float state
-        becomes the mean of all replicas, as that of Keras' BatchNorm, and every replica draws
-        from a stream of its own.
+        becomes the mean of all replicas, and every replica draws from a stream of its own.
         """
         if in_stateless_scope():
             return self._into_scope(function, x)

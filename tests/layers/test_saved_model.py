@@ -1,7 +1,5 @@
 """A SavedModel trains as a layer of a Keras model, alone and with two passes."""
 
-import contextlib
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from keras import layers, ops
 
 from rdrop_tf import RDropModel
 from rdrop_tf.layers import SavedModelLayer
-from rdrop_tf.models import RDropWarning
 from tests.layers import saved_models
 
 pytestmark = pytest.mark.tensorflow
