@@ -1,4 +1,5 @@
 import argparse
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 
 from rdrop_tf.cli import arguments
-from rdrop_tf.recipes import DIGITS
+from rdrop_tf.recipes import DIGITS, Recipe, find_recipe
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,7 @@ from rdrop_tf.recipes import DIGITS
         (arguments.seed, "0", 0),
         (arguments.seed_count, "2", 2),
         (arguments.epochs, "1", 1),
+        (arguments.rank, "8", 8),
         (arguments.recipe, "digits", DIGITS),
     ],
 )
@@ -40,7 +42,8 @@ def test_good_values(read: Callable[[str], Any], text: str, value: Any) -> None:
         (arguments.seed, "1.5", "a seed must be a whole number from 0 to 4294967295; got '1.5'"),
         (arguments.seed_count, "1", "the number of seeds must be a whole number from 2 .*got '1'"),
         (arguments.epochs, "0", "the number of epochs must be a whole number from 1 .*got '0'"),
-        (arguments.recipe, "cifar", "a recipe must be one of digits; got 'cifar'"),
+        (arguments.rank, "0", "the rank must be a whole number from 1 to 1024; got '0'"),
+        (arguments.recipe, "cifar", "a recipe must be one of digits, .*; got 'cifar'"),
     ],
 )
 def test_bad_values_are_named(read: Callable[[str], Any], text: str, sentence: str) -> None:
@@ -52,3 +55,43 @@ def test_folders_of_this_moment_lie_under_runs() -> None:
     folder = arguments.new_folder("compare", "digits")
     assert folder.parent == Path("runs")
     assert folder.name.startswith("digits-compare-20")
+
+
+def _recipe_of(line: str) -> Recipe:
+    parser = argparse.ArgumentParser()
+    arguments.add_recipe(parser)
+    return arguments.recipe_of(parser.parse_args(line.split()))
+
+
+@pytest.mark.parametrize("name", ["digits", "mrpc-bert-base"])
+def test_without_options_a_recipe_is_as_it_is(name: str) -> None:
+    assert _recipe_of(name) == find_recipe(name)
+
+
+def test_options_reach_the_recipe() -> None:
+    line = "mrpc-bert-base --epochs 3 --data files --strict --preset random-tiny --lora 4"
+    recipe, found = find_recipe("mrpc-bert-base"), _recipe_of(line)
+    assert found == dataclasses.replace(
+        recipe,
+        epochs=3,
+        data={**recipe.data, "folder": "files", "strict": True},
+        model={**recipe.model, "preset": "random-tiny", "lora": 4},
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "what"),
+    [
+        ("--data files", "data"),
+        ("--strict", "data"),
+        ("--preset random-tiny", "model"),
+        ("--lora 4", "model"),
+    ],
+)
+def test_an_option_that_a_recipe_has_no_setting_for_is_refused(option: str, what: str) -> None:
+    name = option.split()[0]
+    text = (
+        f"^{name} is for recipes with such a setting of their {what}; got {option}.* for 'digits'"
+    )
+    with pytest.raises(ValueError, match=text):
+        _recipe_of(f"digits {option}")

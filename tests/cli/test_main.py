@@ -12,10 +12,14 @@ import pytest
 from rdrop_tf import __version__
 from rdrop_tf.cli import evaluate, predict, recipes
 from rdrop_tf.cli.main import main
+from rdrop_tf.recipes import RECIPES
 
 RDROP = Path(sys.executable).with_name("rdrop")
 if not RDROP.exists():
     pytest.skip("the package is not installed beside this Python", allow_module_level=True)
+
+
+NAMES = ", ".join(RECIPES)
 
 
 def _raises(error: BaseException) -> Callable[[Any], None]:
@@ -27,7 +31,10 @@ def _raises(error: BaseException) -> Callable[[Any], None]:
 
 def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
-    assert capsys.readouterr().out.startswith("digits\n")
+    shown = capsys.readouterr().out
+    assert [line for line in shown.splitlines() if not line.startswith(" ")] == list(RECIPES)
+    assert shown.startswith("digits\n")
+    assert "  measured: not measured here\n" in shown
 
 
 @pytest.mark.parametrize(
@@ -36,7 +43,7 @@ def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
         ("", "the following arguments are required: COMMAND"),
         ("fly", "invalid choice: 'fly'"),
         ("train", "the following arguments are required: RECIPE"),
-        ("train digit", "argument RECIPE: a recipe must be one of digits; got 'digit'"),
+        ("train digit", f"argument RECIPE: a recipe must be one of {NAMES}; got 'digit'"),
         ("train digits --alpha -1", "argument --alpha: alpha must be a number >= 0; got '-1'"),
         ("train digits --epochs 0", "argument --epochs: the number of epochs must be a whole"),
         ("compare digits --alphas 1", "argument --alphas: two or more different alphas must be"),
@@ -76,6 +83,20 @@ def test_failed_is_1_and_one_line(
     message = capsys.readouterr().err
     assert message.startswith(line)
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+@pytest.mark.parametrize("option", ["--preset x", "--lora 4", "--data x", "--strict"])
+def test_a_recipe_without_such_a_setting_refuses_it(
+    command: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert main([command, "digits", "--out", str(folder), *option.split()]) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"rdrop: error: {option.split()[0]} is for recipes with such a")
+    assert shown.err.endswith("'digits', which has none: leave it out\n")
+    assert shown.err.count("\n") == 1
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("line", ["--debug recipes", "recipes --debug"])

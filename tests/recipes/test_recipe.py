@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from importlib import resources
 
 import pytest
 
@@ -21,12 +22,23 @@ def test_recipes_are_found_by_their_names() -> None:
 
 
 def test_an_unknown_recipe_is_named() -> None:
-    with pytest.raises(ValueError, match=r"a recipe must be one of digits; got 'digit'"):
+    text = f"a recipe must be one of {', '.join(RECIPES)}; got 'digit'"
+    with pytest.raises(ValueError, match=text):
         find_recipe("digit")
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_was_measured(name: str) -> None:
-    figures, provenance = measured(name)
+def test_the_default_job_was_measured() -> None:
+    figures, provenance = measured("digits")
     assert "seeds; alpha 0: " in figures
-    assert provenance.startswith(f"rdrop compare {name} in ")
+    assert provenance.startswith("rdrop compare digits in ")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_says_what_was_measured_or_that_nothing_was(name: str) -> None:
+    kept = json.loads((resources.files("rdrop_tf.recipes") / "measured.json").read_text())
+    assert measured(name) == kept.get(name, ["not measured here"])
+
+
+def test_figures_are_kept_of_recipes_alone() -> None:
+    kept = json.loads((resources.files("rdrop_tf.recipes") / "measured.json").read_text())
+    assert kept.keys() <= RECIPES.keys()
