@@ -5,9 +5,10 @@
     python -m benchmarks.quality run --prepared DIR --workers 8           # without TensorFlow
 
 Each study has three stages. "rate" chooses the learning rate of ordinary training (alpha 0), where
-a study tries several, and "alpha" that of R-Drop at this rate, both by the mean validation figure over two seeds that no
-report has. "report" trains alpha 0, the chosen alpha, and alpha 0 for twice the epochs (the most
-that two passes can cost) over the seeds of the study, and its test figures are what is reported.
+a study tries several, and "alpha" that of R-Drop at this rate, both by the mean validation figure
+over two seeds that no report has. "report" trains alpha 0, the chosen alpha, and alpha 0 for twice
+the epochs (the most that two passes can cost) over the seeds of the study, and its test figures
+are what is reported.
 `python tools/quality_tables.py` makes the tables. `--smoke` runs a few steps of each.
 """
 

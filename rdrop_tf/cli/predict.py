@@ -1,7 +1,9 @@
-"""`rdrop predict`: lines in, lines out."""
+"""`rdrop predict`: lines in, lines out; or the files that a benchmark takes."""
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from rdrop_tf.cli import arguments
 
@@ -9,11 +11,31 @@ from rdrop_tf.cli import arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what the command takes."""
     arguments.add_run(parser)
+    parser.add_argument(
+        "--submission",
+        type=Path,
+        metavar="DIR",
+        help="answer the data set's test rows with files for its benchmark, and read no lines",
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="where the test rows lie; default: where the run found them"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Predicts one line for every line of standard input."""
-    from rdrop_tf.tasks import predict
-
-    for line in predict(args.run, sys.stdin):
+    """Predicts one line for every line of standard input, or writes submissions."""
+    for line in _answers(args):
         print(line)
+
+
+def _answers(args: argparse.Namespace) -> Sequence[str]:
+    from rdrop_tf.tasks import predict, write_submissions
+
+    if args.submission is not None:
+        return write_submissions(args.run, args.submission, args.data)
+    if args.data is not None:
+        raise ValueError(
+            "--data is for the test rows of --submission; got "
+            f"--data {args.data} without it: add --submission DIR, or leave --data out"
+        )
+    return predict(args.run, sys.stdin)

@@ -134,9 +134,11 @@ class SavedModelLayer(keras.layers.Layer):
 
     def call(self, inputs: Nested, training: bool | None = None) -> Nested:
         """Calls the SavedModel; noise and state changes only with `training=True`."""
-        if self._program is None:
-            return self._outputs_before_files(inputs)
-        outputs = self._run(self._program, inputs, training=bool(training) and self.trainable)
+        known = self._calls.find(inputs) if in_symbolic_scope() else None
+        if known is not None:
+            return known
+        program = self._opened()
+        outputs = self._run(program, inputs, training=bool(training) and self.trainable)
         if in_symbolic_scope() or not self._calls.known:
             self._calls.note(inputs, outputs)
         return outputs
@@ -151,14 +153,14 @@ class SavedModelLayer(keras.layers.Layer):
         function = functions.training if training and functions.training else functions.inference
         return function(inputs) if in_symbolic_scope() else program.state.run(function, inputs)
 
-    def _outputs_before_files(self, inputs: Nested) -> Nested:
-        if not in_symbolic_scope():
+    def _opened(self) -> Program:
+        if self._program is None:
             raise ValueError(
                 "A SavedModelLayer that was made from a config needs its SavedModel's files. "
                 f"Received: no files for '{self.name}', whose folder '{self._folder}' is gone or "
                 "holds another SavedModel; load the whole model with keras.saving.load_model"
             )
-        return self._calls.placeholders(inputs)
+        return self._program
 
     # Saving
 

@@ -35,6 +35,27 @@ def predict(folder: Path, lines: Iterable[str]) -> Sequence[str]:
     return task.write_lines(model.predict(task.inputs(rows), batch_size=batch, verbose=0))
 
 
+def write_submissions(folder: Path, target: Path, data: str | None = None) -> Sequence[str]:
+    """Writes a run's answers to its data set's test rows, as the benchmark takes them.
+
+    Args:
+        folder: A folder that `train` wrote; its last weights answer.
+        target: Where to; it is made when missing.
+        data: Where the data lie now; None where the run found them.
+
+    Returns:
+        A sentence for each file: its path, its rows, and whether it can be handed in.
+
+    Raises:
+        ValueError: If the folder is no finished run, or its task has no submissions.
+        OSError: If the test rows are not there.
+    """
+    run = RunFolder.open(folder)
+    task = task_of_run(run, data)
+    model = keras.saving.load_model(run.checkpoint("last"), compile=False)
+    return task.submissions(model, target)
+
+
 def _read(task: Task, number: int, line: str) -> Any:
     try:
         return task.read_line(line)

@@ -1,5 +1,6 @@
 """Which class knows which kind of data."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -40,13 +41,17 @@ def make_task(recipe: Recipe, kept: Path | None = None) -> Task:
     return task
 
 
-def task_of_run(run: RunFolder) -> Task:
+def task_of_run(run: RunFolder, data: str | None = None) -> Task:
     """Makes the task of a run, as it was trained.
 
     Args:
         run: The run's folder.
+        data: Where its data lie now; None where the run found them.
 
     Returns:
         The task.
     """
-    return make_task(Recipe.from_dict(run.read_json("config.json")["recipe"]), run.path)
+    recipe = Recipe.from_dict(run.read_json("config.json")["recipe"])
+    if data is not None:
+        recipe = replace(recipe, data={**recipe.data, "folder": data})
+    return make_task(recipe, run.path)

@@ -135,3 +135,21 @@ class Task(ABC):
     @abstractmethod
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
         """Turns the model's predictions into one line for each input."""
+
+    def submissions(self, model: keras.Model, folder: Path) -> Sequence[str]:
+        """Writes the answers to the test rows as the data set's benchmark takes them.
+
+        Args:
+            model: The trained model.
+            folder: Where to.
+
+        Returns:
+            A sentence for each file.
+
+        Raises:
+            ValueError: If the benchmark takes none, as for most tasks.
+        """
+        raise ValueError(
+            "submissions are for the data sets of GLUE; got a run of "
+            f"{self.recipe.name!r}: leave --submission out and give it lines"
+        )

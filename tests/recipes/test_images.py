@@ -6,7 +6,7 @@ import pytest
 
 from rdrop_tf.recipes import RECIPES, Recipe
 from rdrop_tf.recipes.images import IMAGES
-from rdrop_tf.tasks import Examples, Splits, Stream
+from rdrop_tf.tasks import Examples, Splits
 from rdrop_tf.tasks.images.task import Images
 from rdrop_tf.training import make_optimizer
 
@@ -54,9 +54,10 @@ def test_the_rate_peaks_after_500_updates() -> None:
     steps = recipe.epochs * -(-50_000 // recipe.batch_size)
     optimizer = make_optimizer(model, steps, **recipe.as_dict()["optimizer"])
     schedule = optimizer._learning_rate
-    rates = [float(schedule(step)) for step in range(0, steps + 1, 16)]
-    assert np.argmax(rates) == pytest.approx(500, abs=5)
-    assert max(rates) == pytest.approx(1e-2, rel=1e-3)
+    updates = [0, 250, 400, 495, 500, 505, 600, 5000, steps // 16]
+    rates = [float(schedule(16 * update)) for update in updates]
+    assert updates[int(np.argmax(rates))] in (495, 500, 505)
+    np.testing.assert_allclose(rates[:5], [0, 5e-3, 8e-3, 9.9e-3, 1e-2], rtol=1e-2)
     assert rates[-1] == pytest.approx(0, abs=1e-6)
 
 
@@ -67,7 +68,7 @@ def test_the_presets_are_those_of_kerashub() -> None:
     assert len(presets) == 2
 
 
-class _Grey32(Images):
+class _Blank32(Images):
     """The task with two blank images in place of its data."""
 
     def splits(self) -> Splits:
@@ -80,7 +81,7 @@ class _Grey32(Images):
 @pytest.mark.parametrize("name", SMALL)
 def test_the_small_networks_are_built_and_small(name: str) -> None:
     recipe = RECIPES[name]
-    model = _Grey32(recipe).model()
+    model = _Blank32(recipe).model()
     assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 10))
     assert 5e5 < model.count_params() < 1e6
     rates = {layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)}
@@ -89,10 +90,9 @@ def test_the_small_networks_are_built_and_small(name: str) -> None:
 
 @pytest.mark.parametrize("recipe", IMAGES, ids=[recipe.name for recipe in IMAGES])
 def test_the_augmentation_is_one_that_exists(recipe: Recipe) -> None:
-    task = _Grey32(recipe)
+    task = _Blank32(recipe)
     transform = task.transform(seed=0)
     assert transform is not None
     x, y = transform(*task.splits().train)
     assert x.shape == (2, 32, 32, 3)
     np.testing.assert_array_equal(y, [0, 1])
-    assert not isinstance(task.splits().train, Stream)

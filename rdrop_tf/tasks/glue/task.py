@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ class Glue(Task):
     Args:
         recipe: Its `data` says which data set (`glue_task`), where it lies (`folder`, None for
             tensorflow-datasets), which share of the training rows is for `validation` (0 takes
-            the development part), and how many training `rows` are used; its `model` the
+            the development part), how many training `rows` are used, and whether broken lines
+            stop it (`strict`) or are left out with a warning; its `model` the
             KerasHub `preset`, the `sequence_length` in tokens and the rank of `lora`.
         kept: The folder of a run whose lines are answered.
     """
@@ -118,6 +120,8 @@ class Glue(Task):
 
     def _read(self, dataset: GlueDataset, split: str) -> GlueRows:
         folder = self.recipe.data["folder"]
+        if self.recipe.data["strict"]:
+            dataset = replace(dataset, has_broken_lines=False)
         if folder is None:
             return read_tfds_split(dataset, split)
         return read_tsv_split(dataset, split, Path(folder))
@@ -225,32 +229,36 @@ class Glue(Task):
             return [f"{score:.3f}" for score in answers]
         return [self.dataset.labels[answer] for answer in answers]
 
-    def submissions(self, model: keras.Model, folder: Path) -> list[Submission]:
+    def submissions(self, model: keras.Model, folder: Path) -> Sequence[str]:
         """Writes what gluebenchmark.com takes: the answers to all test rows.
 
-        A model of MNLI also answers the diagnostic data set AX, where its file is there.
+        A model of MNLI also answers the diagnostic data set AX, where that is at hand.
 
         Args:
             model: The trained model.
             folder: Where to.
 
         Returns:
-            The files.
+            A sentence for each file: its path, its rows, and whether those are all.
+
+        Raises:
+            OSError: If the test rows are not there.
         """
-        wanted = [(self.dataset, split) for split in self.dataset.test_splits]
+        written = [
+            self._submission(model, folder, self.dataset, split)
+            for split in self.dataset.test_splits
+        ]
         if self.dataset.name == "MNLI":
-            wanted.append((GLUE_DATASETS["AX"], "test"))
-        written = []
-        for dataset, split in wanted:
             try:
-                rows = self._read(dataset, split)
-            except FileNotFoundError:
-                if dataset is self.dataset:
-                    raise
-                continue
-            tokens = tokenize(self._preprocessor, rows.texts)
-            answers = self._answers(
-                model.predict(tokens, batch_size=self.evaluation_batch, verbose=0)
-            )
-            written.append(write_submission(folder, dataset, rows.ids, answers, split))
-        return written
+                written.append(self._submission(model, folder, GLUE_DATASETS["AX"], "test"))
+            except OSError as error:
+                warnings.warn(f"AX is left out: {error}", stacklevel=2)
+        return [submission.describe() for submission in written]
+
+    def _submission(
+        self, model: keras.Model, folder: Path, dataset: GlueDataset, split: str
+    ) -> Submission:
+        rows = self._read(dataset, split)
+        tokens = tokenize(self._preprocessor, rows.texts)
+        predicted = model.predict(tokens, batch_size=self.evaluation_batch, verbose=0)
+        return write_submission(folder, dataset, rows.ids, self._answers(predicted), split)

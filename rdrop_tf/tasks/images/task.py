@@ -33,6 +33,9 @@ CALIBRATION_ERROR = Metric("calibration error", 100, "%", "points", higher_is_be
 FOLDER_IMAGE_SIZE = 224
 CLASS_NAMES_FILE = "classes.json"
 
+# A ViT's attention weights on images of 384 by 384 take 16 MB an image and layer.
+LARGE_EVALUATION_BATCH = 64
+
 
 class Images(Classification):
     """Images of several classes, from npz, class folders or tensorflow-datasets.
@@ -50,6 +53,8 @@ class Images(Classification):
     def __init__(self, recipe: Recipe, kept: Path | None = None) -> None:
         super().__init__(recipe, kept)
         self.views = recipe.data["views"]
+        if recipe.model["kind"] == "keras_hub":
+            self.evaluation_batch = LARGE_EVALUATION_BATCH
 
     @property
     def more_metrics(self) -> Sequence[Metric]:
@@ -74,14 +79,14 @@ class Images(Classification):
         if path.is_dir():
             size = data["image_size"] or FOLDER_IMAGE_SIZE
             return read_folders(path, size, strict=data["strict"])
-        return read_npz(path)
+        return _of_size(read_npz(path), data["image_size"], path)
 
     @cached_property
     def _splits(self) -> Splits:
         train, test, names = self._images
         self.class_names = names
-        if isinstance(train, Examples) and self.recipe.data["rows"]:
-            train = take(train, slice(self.recipe.data["rows"]))
+        if self.recipe.data["rows"]:
+            train = _first(train, self.recipe.data["rows"])
         share = self.recipe.data["validation"]
         if not share:
             return Splits(train, test, test)
@@ -122,6 +127,11 @@ class Images(Classification):
             )
         common: dict[str, Any] = {"image_size": height, "num_classes": self._num_classes}
         if kind == "keras_hub":
+            if channels != 3:
+                raise ValueError(
+                    f"a keras_hub model must get colour images; got {channels} channel: repeat it "
+                    "three times, or take wide_resnet or tiny_vit"
+                )
             from rdrop_tf.tasks.images.classifiers import load_image_classifier
 
             return load_image_classifier(**common, **settings)
@@ -165,16 +175,15 @@ class Images(Classification):
 
     def read_line(self, line: str) -> NDArray[np.uint8]:
         """Reads the image whose path the line holds, stretched to the model's size."""
-        size = self.recipe.data["image_size"] or self._kept_image_size
         path = Path(line.strip())
-        image = decode(path, size)
+        image = decode(path, self._kept["image_size"])
         if image is None:
             raise ValueError(f"a line must hold the path of an image; got {str(path)!r}")
-        return image
-
-    @cached_property
-    def _kept_image_size(self) -> int:
-        return int(self._kept["image_size"])
+        if self._kept["channels"] == 3:
+            return image
+        # The same weights as Pillow's own conversion to grey.
+        grey = np.round(image @ np.array([0.299, 0.587, 0.114]))
+        return grey.astype(np.uint8)[..., np.newaxis]
 
     @cached_property
     def _kept(self) -> dict[str, Any]:
@@ -184,8 +193,9 @@ class Images(Classification):
         return content
 
     def keep(self, folder: Path) -> None:
-        """Writes the names of the classes and the size of the images."""
-        content = {"classes": self.class_names, "image_size": self._image_shape[0]}
+        """Writes the names of the classes and the form of the images."""
+        size, _, channels = self._image_shape
+        content = {"classes": self.class_names, "image_size": size, "channels": channels}
         (folder / CLASS_NAMES_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
@@ -193,6 +203,24 @@ class Images(Classification):
         if self.kept is not None:
             self.class_names = self._kept["classes"]
         return super().write_lines(predictions)
+
+
+def _of_size(images: ImageData, image_size: int | None, path: Path) -> ImageData:
+    """Refuses arrays of another size: resized, they may be too many to hold."""
+    height, width = images.test.x.shape[1:3]
+    if image_size is not None and (height, width) != (image_size, image_size):
+        raise ValueError(
+            f"{path} must hold images of the recipe's image size; got {height} by {width} and "
+            f"image_size={image_size}: resize them first, or give class folders, which are "
+            "resized while they are read"
+        )
+    return images
+
+
+def _first(part: Part, rows: int) -> Part:
+    if isinstance(part, Examples):
+        return take(part, slice(rows))
+    return Stream(part.dataset.take(rows), min(rows, part.rows))
 
 
 def _held_out(train: Part, share: float, seed: int) -> tuple[Part, Part]:
@@ -203,7 +231,14 @@ def _held_out(train: Part, share: float, seed: int) -> tuple[Part, Part]:
             Stream(train.dataset.skip(held_out), train.rows - held_out),
             Stream(train.dataset.take(held_out), held_out),
         )
-    kept, rest = train_test_split(
-        np.arange(train.rows), test_size=share, stratify=train.y, random_state=seed
-    )
+    try:
+        kept, rest = train_test_split(
+            np.arange(train.rows), test_size=share, stratify=train.y, random_state=seed
+        )
+    except ValueError as error:
+        raise ValueError(
+            "a validation part must hold a row of each class at least, and leave one; got "
+            f"validation={share} of {train.rows:,} rows of {len(np.unique(train.y))} classes "
+            f"({error}): use more rows, or validation=0 for the test part"
+        ) from error
     return take(train, np.sort(kept)), take(train, np.sort(rest))
