@@ -22,7 +22,7 @@ from rdrop_tf.tasks.images.npz import read_npz
 from rdrop_tf.tasks.images.reliability import plot_reliability
 from rdrop_tf.tasks.images.tfds import read_tfds
 from rdrop_tf.tasks.images.wide_resnet import wide_resnet
-from rdrop_tf.tasks.parts import Examples, Part, Splits, Stream, Transform, take
+from rdrop_tf.tasks.parts import Examples, Part, Splits, Stream, Transform, first_inputs, take
 from rdrop_tf.tasks.task import Metric
 from rdrop_tf.tasks.tiny_vit import tiny_vit
 
@@ -207,7 +207,7 @@ class Images(Classification):
 
 def _of_size(images: ImageData, image_size: int | None, path: Path) -> ImageData:
     """Refuses arrays of another size: resized, they may be too many to hold."""
-    height, width = images.test.x.shape[1:3]
+    height, width = first_inputs(images.test, 1).shape[1:3]
     if image_size is not None and (height, width) != (image_size, image_size):
         raise ValueError(
             f"{path} must hold images of the recipe's image size; got {height} by {width} and "
