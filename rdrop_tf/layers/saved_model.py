@@ -110,9 +110,10 @@ class SavedModelLayer(keras.layers.Layer):
             self._folder, self._fingerprint = Path(saved["folder"]), saved["fingerprint"]
             with keras.name_scope(self.name):
                 self._views = [variable_of(spec) for spec in saved["variables"]]
+            self._positions = saved["positions"]
 
-    def _open(self, folder: Path, views: list[keras.Variable] | None = None) -> None:
-        program = Program(folder, self.endpoint, self.training_endpoint, self.name, views)
+    def _open(self, folder: Path, stand_ins: dict[int, keras.Variable] | None = None) -> None:
+        program = Program(folder, self.endpoint, self.training_endpoint, self.name, stand_ins)
         if self.trainable:
             check_trainable(program.views, self.handle)
             if not self.deterministic:
@@ -122,8 +123,8 @@ class SavedModelLayer(keras.layers.Layer):
         # Attributes of the layer itself, where Keras looks for weights and TensorFlow's export
         # for lookup tables.
         self._loaded = program.loaded
-        if views is None:
-            self._views = program.views
+        if stand_ins is None:
+            self._views, self._positions = program.views, program.positions
 
     @property
     def draws_noise(self) -> bool:
@@ -177,6 +178,7 @@ class SavedModelLayer(keras.layers.Layer):
                     "folder": str(self._folder),
                     "fingerprint": self._fingerprint,
                     "variables": variable_specs(self._views, self._trainable_variables),
+                    "positions": list(self._positions),
                     "calls": self._calls.known,
                 }
             ),
@@ -198,4 +200,4 @@ class SavedModelLayer(keras.layers.Layer):
         if self._program is None and path is not None:
             folder = folder_of(self)
             copy_files(Path(path), folder)
-            self._open(folder, self._views)
+            self._open(folder, dict(zip(self._positions, self._views, strict=True)))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras import ops
 
 from rdrop_tf.layers.saved_model_functions import find_functions
 from rdrop_tf.layers.saved_model_seeds import FreedFolder
@@ -18,13 +19,14 @@ class Program:
         endpoint: Name of its function.
         training_endpoint: Name of its function for training, None for the same.
         name: Name of the layer, which its variables' paths begin with.
-        views: Variables of Keras that stood in for the SavedModel's until now: these take over
-            their values, and they become views of these. None makes new ones.
+        stand_ins: Variables that stood in for the SavedModel's until now, by their positions;
+            they become its variables, with the values they have. None makes new ones.
 
     Attributes:
         loaded: What TensorFlow loaded. Must be kept as long as its functions are called.
         functions: What to call.
         views: The variables that the functions use, as Keras sees them.
+        positions: Where each of them comes in the order in which they are loaded.
         state: Those of them that the functions change.
     """
 
@@ -34,19 +36,26 @@ class Program:
         endpoint: str,
         training_endpoint: str | None,
         name: str,
-        views: list[keras.Variable] | None = None,
+        stand_ins: dict[int, keras.Variable] | None = None,
     ) -> None:
         import tensorflow as tf
 
         self._files = FreedFolder(folder)
-        self.loaded = tf.saved_model.load(str(self._files.path))
+        stand_ins = stand_ins or {}
+        values = {i: ops.convert_to_numpy(view) for i, view in stand_ins.items()}
+        variables = _InOrder(stand_ins)
+        with tf.variable_creator_scope(variables.create):
+            self.loaded = tf.saved_model.load(str(self._files.path))
+        for i, view in stand_ins.items():
+            view.assign(values[i])
         self.functions = find_functions(self.loaded, endpoint, training_endpoint, str(folder))
         own = self.functions.variables
-        if views is None:
+        self.positions = [variables.position(variable) for variable in own]
+        if stand_ins:
+            self.views = [stand_ins[i] for i in self.positions]
+        else:
             with keras.name_scope(name):
                 self.views = self._views(own)
-        else:
-            self.views = _rebound(views, own)
         changed = [
             (view, variable)
             for view, variable in zip(self.views, own, strict=True)
@@ -72,12 +81,23 @@ class Program:
         ]
 
 
-def _rebound(views: list[keras.Variable], own: list[Any]) -> list[keras.Variable]:
-    """Hands the values of variables to those of a SavedModel, and makes them views of these."""
-    for view, variable in zip(views, own, strict=True):
-        variable.assign(view.value)
-        view._value = variable
-    return views
+class _InOrder:
+    """The variables of a SavedModel in the order in which TensorFlow loads them.
+
+    An optimizer knows a variable by its object in TensorFlow, so that stand-ins must become the
+    SavedModel's variables: no other way leads from one object to another.
+    """
+
+    def __init__(self, stand_ins: dict[int, keras.Variable]) -> None:
+        self._stand_ins, self._created = stand_ins, list[Any]()
+
+    def create(self, next_creator: Any, **options: Any) -> Any:
+        stand_in = self._stand_ins.get(len(self._created))
+        self._created.append(next_creator(**options) if stand_in is None else stand_in._value)
+        return self._created[-1]
+
+    def position(self, variable: Any) -> int:
+        return next(i for i, one in enumerate(self._created) if one is variable)
 
 
 def _names(variables: list[Any]) -> list[str]:
