@@ -68,10 +68,6 @@ class Task(ABC):
     # Rows a batch of evaluation: one number, so that it never decides a figure.
     evaluation_batch = 512
 
-    # The settings of a recipe that a command line may change, by the option's name.
-    data_options: Sequence[str] = ()
-    model_options: Sequence[str] = ()
-
     def __init__(self, recipe: Recipe, kept: Path | None = None) -> None:
         self.recipe = recipe
         self.kept = kept

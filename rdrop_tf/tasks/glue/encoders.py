@@ -82,8 +82,15 @@ def load_classifier(
         )
     _check_length(preset, classifier.backbone, sequence_length)
     if lora is not None:
-        classifier.backbone.enable_lora(lora)
+        _train_low_rank_updates(classifier.backbone, lora)
     return classifier
+
+
+def _train_low_rank_updates(backbone: Any, rank: int) -> None:
+    backbone.enable_lora(rank)
+    # Keras goes on training the biases of the layers that it updates.
+    for variable in backbone.trainable_variables:
+        variable.trainable = variable.name.startswith("lora_")
 
 
 def _loaded(preset: str, load: Callable[[], Any]) -> Any:
