@@ -1,6 +1,7 @@
 """`rdrop evaluate`: the figures of a run's checkpoints."""
 
 import argparse
+from collections.abc import Sequence
 
 from rdrop_tf.cli import arguments
 
@@ -16,10 +17,13 @@ def run(args: argparse.Namespace) -> None:
 
     metrics, figures = evaluate(args.run)
     parts = list(next(iter(figures.values())))
-    print(f"{'':24}" + "".join(f"{part:14}" for part in parts).rstrip())
+    width = 2 + max(len(metric.name) for metric in metrics)
+    print(_row("", "", parts, width))
     for metric in metrics:
         for checkpoint, by_part in figures.items():
             cells = [metric.show(by_part[part][metric.name]) for part in parts]
-            print(
-                f"{metric.name:16}{checkpoint:8}" + "".join(f"{cell:14}" for cell in cells).rstrip()
-            )
+            print(_row(metric.name, checkpoint, cells, width))
+
+
+def _row(name: str, checkpoint: str, cells: Sequence[str], width: int) -> str:
+    return f"{name:{width}}{checkpoint:8}{''.join(f'{cell:14}' for cell in cells)}".rstrip()

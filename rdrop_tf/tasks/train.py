@@ -126,9 +126,9 @@ def train(
     task.picture(run.path, y, predicted)
     if checkpoints:
         run.save(model, "last")
+        task.keep(run.path)
         best.restore()
         run.save(model, "best")
-        task.keep(run.path)
 
     result = _result(run, task, alpha, seed, test_figures)
     run.write_json("result.json", asdict(result))

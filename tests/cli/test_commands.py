@@ -7,6 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from rdrop_tf.cli.main import main
+from tests.tasks.glue.texts import write_data, write_preset
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,12 @@ def test_train_says_where_and_how_well(tmp_path: Path, capsys: pytest.CaptureFix
 def test_evaluate_prints_both_checkpoints(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(run)]) == 0
     header, last, best = capsys.readouterr().out.splitlines()
-    assert header.split() == ["accuracy", "validation", "test"]
-    assert (last.split()[0], best.split()[0]) == ("last", "best")
+    assert header.split() == ["validation", "test"]
+    assert [line.split()[:2] for line in (last, best)] == [
+        ["accuracy", "last"],
+        ["accuracy", "best"],
+    ]
+    assert {line.index("%") for line in (last, best)} == {last.index("%")}
     assert last.count(" %") == 2
 
 
@@ -56,6 +61,56 @@ def test_predict_names_the_bad_line(
         "rdrop: error: line 2: a line must hold 64 pixels, separated by commas or spaces; "
         "got 2 values\n"
     )
+
+
+def test_a_task_without_submissions_says_so(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["predict", str(run), "--submission", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == (
+        "rdrop: error: submissions are for the data sets of GLUE; got a run of 'digits': "
+        "leave --submission out and give it lines\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_are_for_submissions(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(run), "--data", "files"]) == 1
+    assert capsys.readouterr().err == (
+        "rdrop: error: --data is for the test rows of --submission; got --data files without it: "
+        "add --submission DIR, or leave --data out\n"
+    )
+
+
+@pytest.mark.tensorflow
+def test_glue_from_the_users_files_to_a_submission(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keras_hub")
+    data = write_data(tmp_path / "data")
+    preset = write_preset(tmp_path / "preset", positions=128)
+    folder = tmp_path / "run"
+    options = ["--data", str(data), "--preset", str(preset), "--lora", "2", "--epochs", "1"]
+    assert main(["train", "sst-2-small", *options, "--alpha", "0", "--out", str(folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("test accuracy ")
+
+    monkeypatch.setattr("sys.stdin", None)  # which is not to be read
+    target, moved = tmp_path / "out", tmp_path / "moved"
+    data.rename(moved)
+    line = ["predict", str(folder), "--submission", str(target)]
+    assert main([*line, "--data", str(moved)]) == 0
+    assert capsys.readouterr().out == (
+        f"{target / 'SST-2.tsv'}: 5 rows; gluebenchmark.com wants the 1821 of its test set\n"
+    )
+    lines = (target / "SST-2.tsv").read_text().splitlines()
+    assert lines[0] == "index\tprediction"
+    assert [line.split("\t")[0] for line in lines[1:]] == list("01234")
+
+    assert main(line) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("rdrop: error: the folder of GLUE's files must exist; got")
+    assert shown.count("\n") == 1
 
 
 def test_compare_ends_with_a_table_and_a_sentence(

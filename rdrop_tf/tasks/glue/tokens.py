@@ -21,20 +21,26 @@ def tokenize(preprocessor: Any, texts: Sequence[Sequence[str]]) -> dict[str, NDA
     Returns:
         The inputs by name, (rows, tokens) each, no longer than the longest row needs.
     """
-    import tensorflow as tf
-
     if not preprocessor.built:  # `call`, as a pair given to the layer itself is taken for (x, y)
         preprocessor.build(None)
     columns = tuple(np.asarray(column, dtype=object) for column in texts)
-    batches = (
-        tf.data.Dataset.from_tensor_slices((columns,))
-        .batch(ROWS_AT_ONCE)
-        .map(lambda columns: preprocessor.call(columns), num_parallel_calls=tf.data.AUTOTUNE)
-    )
+    few = len(columns[0]) <= ROWS_AT_ONCE
+    batches = [preprocessor.call(columns)] if few else _in_parallel(preprocessor, columns)
     parts = [{name: leaf.numpy() for name, leaf in batch.items()} for batch in batches]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     longest = int(whole["padding_mask"].sum(axis=1).max())
     return {name: leaf[:, : _rounded_up(longest)] for name, leaf in whole.items()}
+
+
+def _in_parallel(preprocessor: Any, columns: tuple[NDArray[Any], ...]) -> Any:
+    """Turns many rows into batches of tokens; to compile it takes longer than a few rows do."""
+    import tensorflow as tf
+
+    return (
+        tf.data.Dataset.from_tensor_slices((columns,))
+        .batch(ROWS_AT_ONCE)
+        .map(lambda columns: preprocessor.call(columns), num_parallel_calls=tf.data.AUTOTUNE)
+    )
 
 
 class CutToLongest:

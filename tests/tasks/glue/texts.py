@@ -63,12 +63,12 @@ def backbone(positions: int = 32) -> Any:
     )
 
 
-def write_preset(folder: Path) -> Path:
+def write_preset(folder: Path, positions: int = 32) -> Path:
     """Saves a small BERT as KerasHub does."""
     import keras_hub
 
     classifier = keras_hub.models.BertTextClassifier(
-        backbone(), num_classes=2, preprocessor=preprocessor()
+        backbone(positions), num_classes=2, preprocessor=preprocessor()
     )
     classifier.save_to_preset(str(folder))
     return folder
