@@ -60,8 +60,8 @@ parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--task", default="SST-2" if SMOKE else "MRPC")
 parser.add_argument("--data", type=Path, help="folder of the official tsv files")
 parser.add_argument("--preset", default=RANDOM_TINY if SMOKE else "bert_base_en_uncased")
-parser.add_argument("--alpha", type=float, default=1.0)
-parser.add_argument("--epochs", type=int, default=6 if SMOKE else 10)
+parser.add_argument("--alpha", type=float, default=5.0 if SMOKE else 1.0)
+parser.add_argument("--epochs", type=int, default=8 if SMOKE else 10)
 parser.add_argument("--batch-size", type=int, default=16)
 parser.add_argument("--learning-rate", type=float, default=2e-3 if SMOKE else 1e-5)
 parser.add_argument("--sequence-length", type=int, default=16 if SMOKE else 128)
@@ -80,7 +80,8 @@ print(f"pictures: {out}")
 
 Both readers return the same rows: one list of texts (two for tasks of pairs) and the labels.
 In smoke mode the rows are reviews whose one telling word is drawn from a list of praise or of
-blame, so that a small network can learn the rule.
+blame, so that a small network can learn the rule. Some of the training labels are wrong, so
+that there is something to overfit.
 """
 
 PRAISE = ["wonderful", "moving", "brilliant", "funny", "gripping", "charming"]
@@ -89,20 +90,21 @@ SUBJECTS = ["film", "plot", "cast", "music", "ending", "script"]
 OPENINGS = ["I found the", "to me the", "they say the", "in the end the", "once more the"]
 
 
-def make_reviews(rows: int, seed: int) -> GlueRows:
-    """Makes up reviews of one sentence each."""
+def make_reviews(rows: int, seed: int, wrong: float = 0.0) -> GlueRows:
+    """Makes up reviews of one sentence each, a share of them with the wrong label."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, rows).astype("int32")
     texts = [
         f"{rng.choice(OPENINGS)} {rng.choice(SUBJECTS)} was {rng.choice(PRAISE if y else BLAME)}"
         for y in labels
     ]
+    labels = np.where(rng.random(rows) < wrong, 1 - labels, labels)
     return GlueRows((texts,), labels, np.arange(rows, dtype="int32"))
 
 
 dataset = find_glue_dataset(args.task)
 if SMOKE:
-    train, validation = make_reviews(96, seed=0), make_reviews(48, seed=1)
+    train, validation = make_reviews(160, seed=0, wrong=0.15), make_reviews(64, seed=1)
 else:
     split = dataset.validation_splits[0]
     read = read_tsv_split if args.data else read_tfds_split

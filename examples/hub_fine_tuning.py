@@ -57,7 +57,7 @@ SMOKE = os.environ.get("RDROP_SMOKE") == "1"
 parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--handle", help="a SavedModel's folder or handle")
 parser.add_argument("--data", type=Path, help="folder of SST-2's official tsv files")
-parser.add_argument("--alpha", type=float, default=1.0)
+parser.add_argument("--alpha", type=float, default=5.0 if SMOKE else 1.0)
 parser.add_argument("--epochs", type=int, default=8 if SMOKE else 5)
 parser.add_argument("--batch-size", type=int, default=16 if SMOKE else 32)
 parser.add_argument("--learning-rate", type=float, default=5e-3 if SMOKE else 1e-3)
@@ -80,7 +80,8 @@ print(f"picture and model: {out}")
 ## Data
 
 SST-2's sentences and their labels, 0 for blame and 1 for praise. In smoke mode the sentences
-are made up: one telling word each, beside words that tell nothing.
+are made up: one telling word each, beside words that tell nothing. Some of the training labels
+are wrong, so that there is something to overfit.
 """
 
 PRAISE = ["wonderful", "moving", "brilliant", "funny", "gripping", "charming"]
@@ -89,19 +90,20 @@ SUBJECTS = ["film", "plot", "cast", "music", "ending", "script"]
 OPENINGS = ["I found the", "to me the", "they say the", "in the end the", "once more the"]
 
 
-def make_reviews(rows: int, seed: int) -> GlueRows:
-    """Makes up reviews of one sentence each."""
+def make_reviews(rows: int, seed: int, wrong: float = 0.0) -> GlueRows:
+    """Makes up reviews of one sentence each, a share of them with the wrong label."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, rows).astype("int32")
     texts = [
         f"{rng.choice(OPENINGS)} {rng.choice(SUBJECTS)} was {rng.choice(PRAISE if y else BLAME)}"
         for y in labels
     ]
+    labels = np.where(rng.random(rows) < wrong, 1 - labels, labels)
     return GlueRows((texts,), labels, np.arange(rows, dtype="int32"))
 
 
 if SMOKE:
-    train, validation = make_reviews(128, seed=0), make_reviews(64, seed=1)
+    train, validation = make_reviews(160, seed=0, wrong=0.15), make_reviews(64, seed=1)
 else:
     sst2, read = find_glue_dataset("SST-2"), read_tsv_split if args.data else read_tfds_split
     train, validation = (read(sst2, split, args.data) for split in ("train", "validation"))
