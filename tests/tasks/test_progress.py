@@ -1,9 +1,11 @@
 import io
 import os
+from types import SimpleNamespace
 
 import pytest
 
-from rdrop_tf.tasks import Progress
+from rdrop_tf.tasks import Progress, progress
+from rdrop_tf.tasks.progress import ProgressOfTraining
 
 
 class _Clock:
@@ -87,3 +89,54 @@ def test_nothing_done_nothing_shown() -> None:
     with Progress(2, stream):
         pass
     assert stream.getvalue() == ""
+
+
+class _Told:
+    """Remembers what a progress is told."""
+
+    def __init__(self) -> None:
+        self.amounts: list[float] = []
+        self.texts: list[str] = []
+
+    def advance(self, amount: float, text: str) -> None:
+        self.amounts.append(amount)
+        self.texts.append(text)
+
+
+def _train(
+    monkeypatch: pytest.MonkeyPatch, seconds_a_step: float, steps: int | None
+) -> tuple[_Told, list[int]]:
+    """Runs two epochs of four steps; returns what was told, and how often after each epoch."""
+    clock, told = _Clock(), _Told()
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock))
+    callback = ProgressOfTraining(told, 2.0, lambda epoch: f"epoch {epoch}")  # type: ignore[arg-type]
+    callback.set_params({"steps": steps, "epochs": 2})
+    counts = []
+    for epoch in range(2):
+        callback.on_epoch_begin(epoch)
+        for step in range(4):
+            clock.now += seconds_a_step
+            callback.on_train_batch_end(step)
+        callback.on_epoch_end(epoch)
+        counts.append(len(told.amounts))
+    return told, counts
+
+
+def test_long_steps_are_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, counts = _train(monkeypatch, 0.6, 4)
+    assert told.amounts == [0.5, 0.5, 0.5, 0.5, 0.0] * 2
+    assert counts == [5, 10]
+    assert told.texts == ["epoch 1"] * 5 + ["epoch 2"] * 5
+
+
+def test_short_steps_are_told_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, _ = _train(monkeypatch, 0.3, 4)
+    assert told.amounts == [1.0, 1.0, 0.0] * 2
+
+
+@pytest.mark.parametrize(("seconds_a_step", "steps"), [(0.01, 4), (9.0, None)])
+def test_an_epoch_is_told_at_its_end(
+    seconds_a_step: float, steps: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, _ = _train(monkeypatch, seconds_a_step, steps)
+    assert told.amounts == [2.0, 2.0]
