@@ -57,7 +57,7 @@ parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--dataset", default="cifar10", help="a name of tensorflow-datasets")
 parser.add_argument("--data", type=Path, help="an npz file: x_train, y_train, x_test, y_test")
 parser.add_argument("--alpha", type=float, default=1.0)
-parser.add_argument("--epochs", type=int, default=8 if SMOKE else 100)
+parser.add_argument("--epochs", type=int, default=6 if SMOKE else 100)
 parser.add_argument("--batch-size", type=int, default=32 if SMOKE else 128)
 parser.add_argument("--learning-rate", type=float, default=0.03 if SMOKE else 0.1)
 parser.add_argument("--out", type=Path, help="folder of the pictures")
@@ -90,14 +90,14 @@ def make_stripes(rows: int, seed: int, size: int = 16) -> Examples:
     places = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"), axis=-1)
     along = np.einsum("hwd,nd->nhw", places, DIRECTIONS[labels])
     waves = np.sin(0.9 * along + rng.uniform(0, 2 * np.pi, (rows, 1, 1)))
-    colours = rng.uniform(0.2, 1.0, (rows, 1, 1, 3))
-    noise = rng.normal(0, 70, (rows, size, size, 3))
+    colours = rng.uniform(0.3, 1.0, (rows, 1, 1, 3))
+    noise = rng.normal(0, 35, (rows, size, size, 3))
     pixels = 128 + 60 * waves[..., None] * colours + noise
     return Examples(np.clip(pixels, 0, 255).astype("uint8"), labels)
 
 
 if SMOKE:
-    train, test = make_stripes(512, seed=0), make_stripes(256, seed=1)
+    train, test = make_stripes(320, seed=0), make_stripes(128, seed=1)
 else:
     images = read_npz(args.data) if args.data else read_tfds(args.dataset)
     train, test = images.train, images.test

@@ -61,9 +61,9 @@ parser.add_argument("--task", default="SST-2" if SMOKE else "MRPC")
 parser.add_argument("--data", type=Path, help="folder of the official tsv files")
 parser.add_argument("--preset", default=RANDOM_TINY if SMOKE else "bert_base_en_uncased")
 parser.add_argument("--alpha", type=float, default=5.0 if SMOKE else 1.0)
-parser.add_argument("--epochs", type=int, default=8 if SMOKE else 10)
+parser.add_argument("--epochs", type=int, default=6 if SMOKE else 10)
 parser.add_argument("--batch-size", type=int, default=16)
-parser.add_argument("--learning-rate", type=float, default=2e-3 if SMOKE else 1e-5)
+parser.add_argument("--learning-rate", type=float, default=1e-3 if SMOKE else 1e-5)
 parser.add_argument("--sequence-length", type=int, default=16 if SMOKE else 128)
 parser.add_argument("--out", type=Path, help="folder of the pictures")
 args, unknown = parser.parse_known_args()
@@ -104,7 +104,7 @@ def make_reviews(rows: int, seed: int, wrong: float = 0.0) -> GlueRows:
 
 dataset = find_glue_dataset(args.task)
 if SMOKE:
-    train, validation = make_reviews(160, seed=0, wrong=0.15), make_reviews(64, seed=1)
+    train, validation = make_reviews(128, seed=0, wrong=0.15), make_reviews(48, seed=1)
 else:
     split = dataset.validation_splits[0]
     read = read_tsv_split if args.data else read_tfds_split
