@@ -7,7 +7,8 @@ import pytest
 
 @pytest.fixture(scope="session")
 def mirrored() -> Any:
-    """One strategy object for these tests: TensorFlow mixes up the collectives of several."""
+    """Two replicas that meet without collectives, which several strategies would mix up."""
     import tensorflow as tf
 
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    reduction = tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops=reduction)
