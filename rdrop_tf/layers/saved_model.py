@@ -118,7 +118,7 @@ class SavedModelLayer(keras.layers.Layer):
             check_trainable(program.views, self.handle)
             if not self.deterministic:
                 check_training(program.functions, self.handle)
-        self._folder, self._fingerprint = folder, fingerprint(folder)
+        self._folder, self._fingerprint = folder.resolve(), fingerprint(folder)
         self._program = program
         # Attributes of the layer itself, where Keras looks for weights and TensorFlow's export
         # for lookup tables.

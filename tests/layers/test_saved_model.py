@@ -206,6 +206,7 @@ def test_a_tf_keras_model(tmp_path: Path) -> None:
     )
     old.save(tmp_path / "old", save_format="tf")
     layer = SavedModelLayer(tmp_path / "old", name="saved")
+    assert layer.draws_noise, "in a function that the SavedModel's function calls"
     model = id_classifier(layer)
     x, y = saved_models.ids()
     np.testing.assert_allclose(layer(x.astype("int32")), old(x), rtol=1e-5, atol=1e-6)
