@@ -23,7 +23,7 @@ right in 80 of 100 cases.
     RDROP_SMOKE=1 python examples/cifar.py
 
 The first two train WRN-16-4, which wants a GPU: a few hours on one for the full number of
-epochs. The third runs offline, on made-up images and with a tiny network, in well under a
+epochs. The third runs offline, on made-up images and with a tiny network, in about a
 minute on two processor cores.
 """
 

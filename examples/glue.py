@@ -25,7 +25,7 @@ alpha 0 (ordinary training) and with R-Drop, and draws how the two differ.
 
 The first line downloads BERT-base and wants a GPU: on one it takes minutes for the small tasks
 of GLUE, and hours for MNLI and QQP. The second one runs offline, on made-up sentences and a
-tiny encoder, in well under a minute on two processor cores.
+tiny encoder, in about a minute on two processor cores.
 """
 
 """
