@@ -16,7 +16,7 @@ test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy rdrop_tf
-	$(BIN)/python -m pytest --doctest-modules rdrop_tf
+	$(BIN)/python -m pytest -n auto --doctest-modules rdrop_tf
 	$(BIN)/python -m pytest -n auto tests
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto tests/losses tests/models -m "not tensorflow"
 

@@ -51,3 +51,13 @@ def losses_of_weights(model: Any) -> list[Tensor]:
 
 # Matches losses, weights and metrics to outputs; `Model.compile` makes one.
 CompileLoss = keras.src.trainers.compile_utils.CompileLoss
+
+
+def in_stateless_scope() -> bool:
+    """Whether values of variables live in a `keras.StatelessScope` at this moment."""
+    return bool(keras.src.backend.common.stateless_scope.in_stateless_scope())
+
+
+def in_symbolic_scope() -> bool:
+    """Whether shapes alone are computed at this moment."""
+    return bool(keras.src.backend.common.symbolic_scope.in_symbolic_scope())

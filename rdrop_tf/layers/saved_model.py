@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
+from rdrop_tf._keras import in_symbolic_scope
 from rdrop_tf._typing import Nested
 from rdrop_tf.layers.saved_model_checks import check_backend, check_trainable, check_training
 from rdrop_tf.layers.saved_model_files import copy_files, fingerprint, folder_of, is_same

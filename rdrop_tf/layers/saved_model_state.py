@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras.src.backend.common.stateless_scope import in_stateless_scope
 
+from rdrop_tf._keras import in_stateless_scope
 from rdrop_tf._typing import Nested, Tensor
 
 # Operations that read a variable and leave it as it is.
