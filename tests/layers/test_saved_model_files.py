@@ -27,7 +27,7 @@ from tests.layers.test_saved_model import (
 pytestmark = pytest.mark.tensorflow
 
 
-@keras.saving.register_keras_serializable(package="tests")
+@keras.saving.register_keras_serializable(package="tests.layers")
 class Subclassed(keras.Model):
     """Takes the encoder, so that its config brings it."""
 
