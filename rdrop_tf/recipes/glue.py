@@ -142,8 +142,9 @@ def _small_encoder_recipe(
 ) -> Recipe:
     """A recipe for a small encoder of the user's, which a CPU can train.
 
-    Learning rate and alpha were chosen by `benchmarks/quality.py` on a tenth of the training
-    rows that is held out, over seeds that nothing reports; the development part chose nothing.
+    Learning rate and alpha are ordinary values that nothing has chosen yet. `benchmarks/quality.py`
+    chooses alpha on a tenth of the training rows that is held out, over seeds that nothing
+    reports.
     """
     part = f", the first {rows:,} rows" if rows else ""
     return Recipe(
