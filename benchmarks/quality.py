@@ -177,8 +177,8 @@ def train_once(run: Run) -> dict[str, Any]:
     study = STUDIES[run.study]
     recipe = recipe_of(study, Path(run.data or "."), run.preset, epochs=run.epochs)
     optimizer = replace(recipe.optimizer, learning_rate=run.learning_rate)
-    # The consistency of two passes is looked at once, at the end.
-    recipe = replace(recipe, optimizer=optimizer, probe_every=10**6)
+    # Validation and the consistency of two passes are looked at once, at the end.
+    recipe = replace(recipe, optimizer=optimizer, validate_every=10**6, probe_every=10**6)
     if run.smoke:
         recipe = replace(recipe, epochs=1, data={**recipe.data, "rows": 64})
     if run.prepared:

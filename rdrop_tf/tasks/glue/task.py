@@ -22,7 +22,7 @@ from rdrop_tf.tasks.glue.lines import texts_from_line
 from rdrop_tf.tasks.glue.rows import GlueRows
 from rdrop_tf.tasks.glue.submission import Submission, write_submission
 from rdrop_tf.tasks.glue.tfds_split import read_tfds_split
-from rdrop_tf.tasks.glue.tokens import CutToLongest, rows_of_full_length, tokenize
+from rdrop_tf.tasks.glue.tokens import SimilarLengths, rows_of_full_length, tokenize
 from rdrop_tf.tasks.glue.tsv_split import read_tsv_split
 from rdrop_tf.tasks.parts import Examples, Splits, Transform, take
 from rdrop_tf.tasks.task import ACCURACY, Metric, Task
@@ -150,7 +150,9 @@ class Glue(Task):
 
     def transform(self, seed: int) -> Transform | None:
         """Cuts batches to their longest row, where that compiles nothing anew."""
-        return CutToLongest() if keras.backend.backend() == "tensorflow" else None
+        if keras.backend.backend() != "tensorflow":
+            return None
+        return SimilarLengths(self.recipe.batch_size, seed)
 
     # Model
 

@@ -1,7 +1,9 @@
+from itertools import chain
+
 import numpy as np
 import pytest
 
-from rdrop_tf.tasks.glue.tokens import CutToLongest, rows_of_full_length, tokenize
+from rdrop_tf.tasks.glue.tokens import SimilarLengths, rows_of_full_length, tokenize
 from rdrop_tf.tasks.parts import Examples, training_batches
 from tests.tasks.glue.texts import VOCABULARY, preprocessor
 
@@ -68,7 +70,7 @@ def test_batches_are_cut_to_their_longest_row() -> None:
     tokens = tokenize(preprocessor(64), [texts])
     part = Examples(tokens, np.arange(6))
     seen = []
-    for x, y in training_batches(part, 2, 0, CutToLongest()):
+    for x, y in training_batches(part, 2, 0, SimilarLengths(2, 0)):
         rows = np.asarray(y)
         needed = tokens["padding_mask"][rows].sum(axis=1).max()
         width = -(-needed // 8) * 8
@@ -76,3 +78,27 @@ def test_batches_are_cut_to_their_longest_row() -> None:
             np.testing.assert_array_equal(np.asarray(leaf), tokens[name][rows, :width])
         seen += rows.tolist()
     assert sorted(seen) == list(range(6))
+
+
+def test_rows_of_similar_length_share_batches() -> None:
+    rows, batch = 2001, 8  # the last batch has one row
+    lengths = np.random.default_rng(0).integers(3, 60, rows)
+    mask = np.arange(64) < lengths[:, None]
+    part = Examples({"padding_mask": mask, "token_ids": mask * 1}, np.arange(rows))
+
+    def epochs(seed: int) -> list[list[list[int]]]:
+        batches = training_batches(part, batch, seed, SimilarLengths(batch, seed))
+        return [[np.asarray(y).tolist() for _, y in batches] for _ in range(2)]
+
+    first, second = epochs(0)
+    assert epochs(0) == [first, second] != epochs(1)
+    assert first != second
+    for one in (first, second):
+        assert sorted(len(rows) for rows in one) == [1] + 250 * [8]
+        assert sorted(chain(*one)) == list(range(rows))
+        padded = sum(len(rows) * lengths[rows].max() for rows in one)
+        assert padded < 1.05 * lengths.sum()
+        widths = [lengths[rows].max() for rows in one]
+        assert widths != sorted(widths)
+    drawn = np.random.default_rng(1).permutation(rows)[:2000].reshape(-1, batch)
+    assert lengths[drawn].max(axis=1).mean() > 1.5 * lengths.mean()
