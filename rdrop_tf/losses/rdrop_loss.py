@@ -11,11 +11,10 @@ from rdrop_tf._typing import Tensor
 from rdrop_tf.losses.arithmetic import divide_or_zero
 from rdrop_tf.losses.checks import check_alpha, check_choice
 from rdrop_tf.losses.heads import Divergence
+from rdrop_tf.losses.normalization import NORMALIZATIONS
 from rdrop_tf.losses.reduction import REDUCTIONS
 from rdrop_tf.losses.resolve import name_if_known, resolve_head, resolve_loss
 from rdrop_tf.losses.terms import Terms, rdrop_terms
-
-NORMALIZATIONS = ("passes", "paper")
 
 
 @keras.saving.register_keras_serializable(package="rdrop_tf")

@@ -66,6 +66,14 @@ def weighting(
     return Weighting(weights, _count(counted, values))
 
 
+def both_masks(mask: Tensor | None, other: Tensor | None, values: Tensor) -> Tensor | None:
+    """Returns the mask of positions that two masks keep, either of which may be None."""
+    masks = [ops.cast(align(m, values, "mask"), "bool") for m in (mask, other) if m is not None]
+    if not masks:
+        return None
+    return masks[0] if len(masks) == 1 else ops.logical_and(*masks)
+
+
 def align(x: Tensor, values: Tensor, name: str) -> Tensor:
     """Gives weights or a mask as many axes as the values: (B,) fits values (B, T)."""
     x = ops.convert_to_tensor(x)

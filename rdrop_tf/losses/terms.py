@@ -10,7 +10,8 @@ from rdrop_tf.losses.arithmetic import mean
 from rdrop_tf.losses.checks import check_same_shape
 from rdrop_tf.losses.heads import Head, Positions
 from rdrop_tf.losses.labels import require_no_bad_labels
-from rdrop_tf.losses.reduction import Weighting, align, weighting
+from rdrop_tf.losses.normalization import factors
+from rdrop_tf.losses.reduction import Weighting, both_masks, weighting
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,11 @@ class Terms:
 
     def combine(self, alpha: Tensor | float, normalize: str) -> Tensor:
         """Adds up the sums, not yet divided, in either normalisation."""
-        task: Tensor = sum(self.task[1:], self.task[0])
-        if normalize == "passes":
-            task, alpha = task / len(self.task), alpha / 2
+        task_factor, divergence_factor = factors(alpha, normalize, len(self.task))
+        task: Tensor = sum(self.task[1:], self.task[0]) * task_factor
         if self.divergence is None:
             return task
-        factor = ops.cast(alpha, task.dtype)
+        factor = ops.cast(divergence_factor, task.dtype)
         penalty = factor * self.divergence
         # An alpha of 0 leaves the task loss, also where the divergence is infinite.
         return task + ops.where(ops.equal(factor, 0), ops.zeros_like(penalty), penalty)
@@ -63,7 +63,7 @@ def rdrop_terms(
         check_same_shape(passes[0], other)
     found = _with_axis(head.positions(y_true, passes), passes[0])
     weights = weighting(
-        found.task[0], sample_weight, _and(mask, found.mask, found.task[0]), reduction
+        found.task[0], sample_weight, both_masks(mask, found.mask, found.task[0]), reduction
     )
     return Terms(
         task=[weights.sum(values) for values in found.task],
@@ -89,13 +89,6 @@ def _fit(found: Positions) -> Tensor:
         divergence = mean(divergence)
     check_same_shape(found.task[0], divergence)
     return divergence
-
-
-def _and(mask: Tensor | None, other: Tensor | None, values: Tensor) -> Tensor | None:
-    masks = [ops.cast(align(m, values, "mask"), "bool") for m in (mask, other) if m is not None]
-    if not masks:
-        return None
-    return masks[0] if len(masks) == 1 else ops.logical_and(*masks)
 
 
 def _count_bad_labels(y_true: Tensor, found: Positions, weights: Weighting) -> Tensor | None:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from rdrop_tf.losses.checks import check_choice
-from rdrop_tf.losses.rdrop_loss import NORMALIZATIONS
+from rdrop_tf.losses.normalization import NORMALIZATIONS
 from rdrop_tf.losses.resolve import DIVERGENCES
 from rdrop_tf.models.passes import FORWARDS
 
