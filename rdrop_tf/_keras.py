@@ -4,6 +4,9 @@ Checked against keras 3.15. The training steps in `models` use, besides, what Ke
 share with their subclasses: `_compile_loss`, `_loss_tracker`, `_symbolic_build`.
 """
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -34,6 +37,16 @@ def set_logits(x: Tensor, logits: Tensor) -> None:
     x._keras_logits = logits
 
 
+def get_attached(x: Any, name: str) -> Any:
+    """Returns what travels with a tensor under a name, or None."""
+    return keras.src.backend.common.tensor_attributes.get_tensor_attr(x, name)
+
+
+def set_attached(x: Any, name: str, value: Any) -> None:
+    """Lets something travel with a tensor, as masks do."""
+    keras.src.backend.common.tensor_attributes.set_tensor_attr(x, name, value)
+
+
 def takes_training(model: Any) -> bool:
     """Whether a model's `call` has the argument `training`."""
     return bool(model._call_has_training_arg)
@@ -61,3 +74,57 @@ def in_stateless_scope() -> bool:
 def in_symbolic_scope() -> bool:
     """Whether shapes alone are computed at this moment."""
     return bool(keras.src.backend.common.symbolic_scope.in_symbolic_scope())
+
+
+def mask_to(x: Any, mask: Tensor | None) -> None:
+    """Lets a mask travel with a tensor, or none."""
+    if get_mask(x) is not mask:
+        keras.src.backend.set_keras_mask(x, mask)
+
+
+# A functional model, also inside a `Sequential`; `keras.Model` does not tell it from others.
+Functional = keras.src.models.Functional
+
+# Runs a functional model's graph: (model, inputs, operation_fn) -> outputs.
+GraphRunner = Callable[[Any, Any, Callable[[Any], Callable[..., Any]]], Any]
+
+run_graph: Any = keras.src.ops.function.Function._run_through_graph
+
+
+class _InThread(threading.local):
+    runner: GraphRunner | None = None
+
+
+_in_thread = _InThread()
+_replaced = threading.Lock()
+_users = 0
+
+
+def _run_through_graph(
+    model: Any, inputs: Any, operation_fn: Any = lambda op: op, call_fn: Any = None
+) -> Any:
+    if _in_thread.runner is None or call_fn is not None:
+        return run_graph(model, inputs, operation_fn=operation_fn, call_fn=call_fn)
+    return _in_thread.runner(model, inputs, operation_fn)
+
+
+@contextmanager
+def graphs_run_by(runner: GraphRunner) -> Iterator[None]:
+    """Lets `runner` run the graphs of functional models that are called in this thread.
+
+    Replicas are traced by threads that take turns, so their scopes may overlap in any order:
+    the method is put back by whoever leaves last.
+    """
+    global _users
+    with _replaced:
+        _users += 1
+        Functional._run_through_graph = _run_through_graph
+    outer, _in_thread.runner = _in_thread.runner, runner
+    try:
+        yield
+    finally:
+        _in_thread.runner = outer
+        with _replaced:
+            _users -= 1
+            if _users == 0:
+                del Functional._run_through_graph

@@ -7,6 +7,7 @@ import keras
 from rdrop_tf.losses.checks import check_choice
 from rdrop_tf.losses.normalization import NORMALIZATIONS
 from rdrop_tf.losses.resolve import DIVERGENCES
+from rdrop_tf.models.choice import check_can_share, is_unbuilt
 from rdrop_tf.models.passes import FORWARDS
 
 
@@ -37,6 +38,8 @@ def check_arguments(
             "`views` must be 1 (one input for all passes) or the number of passes. "
             f"Received: views={views!r} and passes={passes}"
         )
+    if forward == "shared_prefix" and not (is_unbuilt(model) and views == 1):
+        check_can_share(model, views)
     _check_whole("every", every, 1, "1 computes the divergence on every step")
 
 

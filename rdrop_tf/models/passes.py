@@ -1,6 +1,7 @@
 """The ways to get several stochastic forward passes of the same batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,13 @@ from rdrop_tf._keras import (
     set_mask,
 )
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.layers.deferral import deferred_projection, keep_deferred
+from rdrop_tf.models.choice import check_can_share, choose, is_unbuilt
+from rdrop_tf.models.frontier import frontier_of
+from rdrop_tf.models.graphs import graph_of, wrapped
+from rdrop_tf.models.prefix import Prefix
 
-FORWARDS = ("auto", "two_calls", "concat")
+FORWARDS = ("auto", "two_calls", "concat", "shared_prefix")
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,27 @@ def run_passes(model: keras.Model, inputs: Sequence[Nested], forward: str) -> Fo
         model: The model to call.
         inputs: The batch of each pass: the same one, or views of the same examples. Never
             changed.
-        forward: "two_calls" or "concat".
+        forward: "two_calls", "concat", "shared_prefix", or "auto" to choose here.
     """
-    if len(inputs) > 1 and forward == "concat":
-        return concatenated(model, inputs)
-    return separate_calls(model, inputs)
+    if len(inputs) == 1:
+        return separate_calls(model, inputs)
+    if forward in ("auto", "shared_prefix"):
+        _build(model, inputs[0])
+        views = 1 if all(x is inputs[0] for x in inputs) else len(inputs)
+        if forward == "auto":
+            forward = choose(model, forward, views).forward
+        else:
+            check_can_share(model, views)
+    if forward == "shared_prefix":
+        prefix = Prefix(graph_of(model), frontier_of(model))
+        return separate_calls(model, inputs, around=prefix.watching)
+    return (concatenated if forward == "concat" else separate_calls)(model, inputs)
+
+
+def _build(model: keras.Model, x: Nested) -> None:
+    """Builds a sequential model as its first call would: only then is its graph known."""
+    if is_unbuilt(model) and hasattr(x, "shape"):
+        wrapped(model).build(tuple(x.shape))
 
 
 def inputs_of_passes(x: Nested, passes: int, views: int) -> list[Nested]:
@@ -60,17 +82,29 @@ def holds_views(x: Nested, views: int) -> bool:
     return views > 1 and isinstance(x, (tuple, list)) and len(x) == views
 
 
-def separate_calls(model: keras.Model, inputs: Sequence[Nested]) -> Forward:
+def separate_calls(
+    model: keras.Model,
+    inputs: Sequence[Nested],
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Forward:
     """Calls the model once per pass.
 
     Only the first pass changes the model's own state (BatchNorm statistics, for one), as
     in ordinary training; the others only move on what they draw noise from.
+
+    Args:
+        model: The model to call.
+        inputs: The batch of each pass.
+        around: Makes a context for each call.
     """
     first, *others = inputs
-    predictions, added = [model(first, training=True)], [_sum(losses_of_last_call(model))]
+    with around():
+        predictions = [model(first, training=True)]
+    added = [_sum(losses_of_last_call(model))]
     for other in others:
         with _WithoutStateChanges(model):
-            predictions.append(model(other, training=True))
+            with around():
+                predictions.append(model(other, training=True))
             added.append(_sum(losses_of_last_call(model)))
     return Forward(predictions, _plus(_mean(added), _sum(losses_of_weights(model))))
 
@@ -123,6 +157,7 @@ def _stack(*leaves: Any) -> Tensor:
 def split_rows(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
     """Cuts a tensor into parts of `rows` rows each; mask and kept logits go with the parts."""
     _check_rows(x, rows, parts)
+    projection = deferred_projection(x)
     # One split, not slices: its gradient is one concatenation, not a padded sum.
     pieces = list(ops.split(x, parts, axis=0))
     for getter, setter in ((get_logits, set_logits), (get_mask, set_mask)):
@@ -130,6 +165,9 @@ def split_rows(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
         if attached is not None:
             for piece, part in zip(pieces, ops.split(attached, parts, axis=0), strict=True):
                 setter(piece, part)
+    if projection is not None:
+        for piece in pieces:
+            keep_deferred(piece, projection)
     return pieces
 
 

@@ -11,6 +11,8 @@ from rdrop_tf.losses import labels
 from rdrop_tf.losses.heads import Divergence
 from rdrop_tf.models.alpha import Alpha, AlphaLike
 from rdrop_tf.models.arguments import check_arguments
+from rdrop_tf.models.choice import choose, is_unbuilt
+from rdrop_tf.models.describe import description
 from rdrop_tf.models.draws import listen
 from rdrop_tf.models.objective import PassesInView, RDropCompileLoss, check_losses
 from rdrop_tf.models.passes import batch_size, holds_views
@@ -57,10 +59,15 @@ class RDropModel(BackendStep, keras.Model):
             of two predictions. See `RDropLoss`.
         normalize: "passes" keeps the scale of ordinary training, "paper" is the paper's.
         passes: Number of passes, >= 2; the divergence is the mean over all pairs.
-        forward: How the passes are made: "two_calls" calls the model once per pass, "concat"
-            once on the batch put below itself, "auto" is "two_calls": see docs/cost.md.
+        forward: How the passes are made. "two_calls" calls the model once per pass, "concat"
+            once on the batch put below itself. "shared_prefix" computes once what comes
+            before the first stochastic layer, and the rest once per pass, with the masks of
+            "two_calls" (functional and sequential models, nested ones and KerasHub tasks).
+            "auto" takes "shared_prefix" if the model has a graph, all passes get the same
+            input, and at least 5 % of the operations of a plain step come before the first
+            stochastic layer; else "two_calls". `describe` says what that gives.
             With "concat" layers that look at the whole batch (BatchNorm) see it twice in one
-            call; with "two_calls" only the first pass changes such a layer's state.
+            call; with the others only the first pass changes such a layer's state.
         views: With `views=passes` the training data give a tuple of inputs, one for each pass:
             several augmentations of the same examples, whose labels they share. With 1 every
             pass gets the same input. Evaluation and prediction take plain inputs.
@@ -147,8 +154,33 @@ class RDropModel(BackendStep, keras.Model):
 
     @property
     def resolved_forward(self) -> str:
-        """The way the passes are made: what "auto" stands for, or what was asked for."""
-        return "two_calls" if self.forward_mode == "auto" else self.forward_mode
+        """The way the passes are made: what "auto" stands for, or what was asked for.
+
+        For a sequential model that is not built "auto" stays open until its first batch.
+        """
+        if self.forward_mode != "auto" or is_unbuilt(self.model):
+            return self.forward_mode
+        return choose(self.model, "auto", self.views).forward
+
+    def describe(self) -> str:
+        """Prints and returns how the passes are made, why, and what that is estimated to cost.
+
+        Operations are estimated from shapes (128 for unknown sizes); a backward pass is taken
+        to cost twice a forward pass, and the prefix of "shared_prefix" counts once.
+        """
+        if is_unbuilt(self.model):
+            text = f"'{self.model.name}' is not built: its first layers are known after that."
+        else:
+            choice = choose(self.model, self.forward_mode, self.views)
+            text = description(
+                self.model.name,
+                choice,
+                passes=self.passes,
+                every=self.every,
+                one_pass=self.one_pass,
+            )
+        print(text)
+        return text
 
     # Keras
 
