@@ -120,7 +120,9 @@ def _check_shapes(hidden: Tensor, kernel: Tensor, labels: Tensor, bias: Tensor |
             "`linear_rdrop` takes hidden (passes, N, D), kernel (D, V), labels (N,) and bias "
             f"(V,); put the axes of batch and time together first. {received}"
         )
-    _, rows, features = hidden.shape
+    passes, rows, features = hidden.shape
+    if not passes:
+        raise ValueError(f"`hidden` needs a known number of passes, at least one. {received}")
     if features != kernel.shape[0]:
         raise ValueError(
             "The last axis of `hidden` must be the first of `kernel`; for the matrix of an "

@@ -76,47 +76,58 @@ def linear_terms(
     size = chunk_size or choose_chunk_size(
         passes, classes, hidden.shape[1], 8 if dtype == "float64" else 4
     )
-    chunk = _Chunk(
-        projection=projection,
-        task_factor=ops.cast(task_factor, dtype),
-        pair_factor=ops.cast(divergence_factor, dtype) / max(1, passes - 1),
-        label_smoothing=label_smoothing,
-        dtype=dtype,
-    )
-    rows = ops.shape(labels)[0]
+    rows, features = ops.shape(labels)[0], hidden.shape[2]
     if weights is None:
         weights = ops.ones((rows,), dtype)
-    weights = ops.stop_gradient(ops.cast(weights, dtype))
+    weights = ops.cast(weights, dtype)
     counted = ops.not_equal(weights, 0)
     labels = ops.where(counted, ops.cast(labels, "int32"), ops.zeros_like(labels, dtype="int32"))
     hidden = ops.where(ops.reshape(counted, (1, -1, 1)), hidden, ops.zeros_like(hidden))
-    stacks = (_chunks(labels, size, axis=0), _chunks(weights, size, axis=0))
+    # Not `ops.cast`, which on TensorFlow makes float32 of a Python number first.
+    task_factor = ops.convert_to_tensor(task_factor, dtype)
+    pair_factor = ops.convert_to_tensor(divergence_factor, dtype) / max(1, passes - 1)
 
+    # All tensors are arguments, also those without a gradient: where JAX differentiates what is
+    # compiled, it calls this function once the tensors around it are gone.
     @ops.custom_gradient
-    def sums(hidden: Tensor, kernel: Tensor, *bias: Tensor) -> Tensor:
+    def sums(
+        hidden: Tensor,
+        kernel: Tensor,
+        labels: Tensor,
+        weights: Tensor,
+        task_factor: Tensor,
+        pair_factor: Tensor,
+        *bias: Tensor,
+    ) -> Tensor:
+        chunk = _Chunk(projection, task_factor, pair_factor, label_smoothing, dtype)
         first = ops.zeros((passes + 2,), dtype), *chunk.no_gradients(kernel, bias)
-        stack = ops.transpose(_chunks(hidden, size, axis=1), (1, 0, 2, 3))
+        stacks = (
+            ops.transpose(_chunks(hidden, size, axis=1), (1, 0, 2, 3)),
+            _chunks(labels, size, axis=0),
+            _chunks(weights, size, axis=0),
+        )
+        narrow = ops.cast(kernel, hidden.dtype)
         (values, *by_weight), to_hidden = scan(
-            lambda carry, x: chunk.add(carry, x, kernel, bias), first, (stack, *stacks), dtype
+            lambda carry, x: chunk.add(carry, x, narrow, bias), first, stacks, dtype
         )
         to_hidden = ops.reshape(ops.transpose(to_hidden, (1, 0, 2, 3)), (passes, -1, features))
 
-        def gradient(*args: Tensor, upstream: Tensor | None = None) -> Tensors:
+        def gradient(*args: Tensor, upstream: Tensor | None = None) -> tuple[Tensor | None, ...]:
             scale = ops.cast(last_argument(args, upstream), dtype)[0]
             to_all = (to_hidden[:, :rows], *by_weight)
             given = (hidden, kernel, *bias)
             if not projection.kernel_is_trained:
                 to_all = (to_all[0], ops.zeros_like(kernel), *by_weight)
-            return tuple(
+            to_hidden_states, to_kernel, *to_bias = (
                 ops.cast(g * ops.cast(scale, g.dtype), x.dtype)
                 for g, x in zip(to_all, given, strict=True)
             )
+            return to_hidden_states, to_kernel, None, None, None, None, *to_bias
 
         return values, gradient
 
-    features = hidden.shape[2]
     bias = () if projection.bias is None else (projection.bias,)
-    values = sums(hidden, projection.kernel, *bias)
+    values = sums(hidden, projection.kernel, labels, weights, task_factor, pair_factor, *bias)
     constant = ops.stop_gradient(values)
     return LinearTerms(
         total=values[0],
@@ -175,6 +186,8 @@ class _Chunk:
         logits = products + ops.cast(bias[0], self.dtype) if bias else products
         p = ops.softmax(logits, axis=-1)
         task = self._cross_entropy(logits, p, labels)
+        # The label of rows that do not count is class 0, which a bias of -inf may rule out.
+        task = ops.where(ops.equal(weights, 0), ops.zeros_like(task), task)
         by_task = weights * self.task_factor
         sums = [ops.sum(by_task * ops.sum(task, axis=0))]
         slope, rest = ops.expand_dims(by_task, -1), 0.0

@@ -60,7 +60,6 @@ def matmul(a: Tensor, b: Tensor, *, transpose_a: bool = False, transpose_b: bool
         import tensorflow as tf
 
         return tf.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
-    # The others turn a view, or fold the transposition into the product.
-    return ops.matmul(
-        ops.transpose(a) if transpose_a else a, ops.transpose(b) if transpose_b else b
-    )
+    # The others turn a view, or fold the transposition into the product. Not `ops.matmul`, which
+    # computes float64 in float32 on Torch.
+    return (ops.transpose(a) if transpose_a else a) @ (ops.transpose(b) if transpose_b else b)
