@@ -50,8 +50,9 @@ def _of_layer(layer: Any, node: Node) -> float:
 
 
 def _is_kernel(variable: Any) -> bool:
+    """Whether a variable is multiplied with features; biases of attention have two axes too."""
     is_float = "float" in keras.backend.standardize_dtype(variable.dtype)
-    return is_float and len(variable.shape) >= 2
+    return is_float and len(variable.shape) >= 2 and "bias" not in variable.name
 
 
 def _applications(node: Node) -> int:

@@ -105,10 +105,9 @@ class _Check(Visitor):
 
     def run(self, model: Any) -> None:
         try:
-            # An outer scope, so that the losses of the model's last call stay where they are.
             with keras.StatelessScope(), self.watching():
                 inputs = [tensor_like(x, self._length) for x in self._graph.inputs]
-                model(tree.pack_sequence_as(self._graph._inputs_struct, inputs), training=True)
+                _Outside(model)(tree.pack_sequence_as(self._graph._inputs_struct, inputs))
         except Exception as error:
             self._fail_below((), error)
 
@@ -136,6 +135,20 @@ class _Check(Visitor):
         below = {k for k in self._suspects - self._visited if k[: len(key)] == key}
         self._visited |= below
         self.failed |= dict.fromkeys(below, _could_not_run(error))
+
+
+class _Outside(keras.layers.Layer):
+    """Calls a model as a part: the outermost layer of a call forgets the last call's losses."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(autocast=False, dtype=model.dtype_policy)
+        # In a closure, so that the model is no layer of this one.
+        self._of_model = lambda inputs: model(inputs, training=True)
+        self._convert_input_args, self._allow_non_tensor_positional_args = False, True
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return self._of_model(inputs)
 
 
 def _could_not_run(error: Exception) -> str:

@@ -15,14 +15,6 @@ from tests.models.test_passes import PassScale
 pytestmark = pytest.mark.tensorflow
 
 
-@pytest.fixture(scope="session")
-def mirrored() -> Any:
-    """One strategy object a process: TensorFlow mixes up the collectives of several."""
-    import tensorflow as tf
-
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
 def token_model() -> keras.Model:
     """Two passes differ, in the same way on every replica and every run."""
     keras.utils.set_random_seed(5)
