@@ -6,6 +6,7 @@ user's loss in evaluation, and R-Drop's while a `PassesInView` is open.
 """
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -13,12 +14,16 @@ from keras import ops, tree
 
 from rdrop_tf._keras import CompileLoss, get_mask
 from rdrop_tf._typing import Nested, Tensor
-from rdrop_tf.losses.heads import Divergence, Head, PlainHead
+from rdrop_tf.losses.heads import CLASS_DIVERGENCES, Divergence, Head, PlainHead, SoftmaxHead
+from rdrop_tf.losses.linear_head import LinearHead, linear_head_terms
+from rdrop_tf.losses.normalization import factors
+from rdrop_tf.losses.projection import Projection
 from rdrop_tf.losses.reduction import REDUCTIONS
 from rdrop_tf.losses.resolve import resolve_head, resolve_loss
 from rdrop_tf.losses.squared_difference import squared_difference
 from rdrop_tf.losses.terms import Terms, rdrop_terms
 from rdrop_tf.models.alpha import Alpha
+from rdrop_tf.models.deferred_head import DeferredHead
 from rdrop_tf.models.replicas import Replicas
 
 
@@ -39,6 +44,7 @@ class PassesInView:
         step: Tensor,
         normalize: str,
         replicas: Replicas,
+        heads: Mapping[int, DeferredHead] | None = None,
     ) -> None:
         self._alpha, self._step = alpha, step
         self._normalize, self._replicas = normalize, replicas
@@ -46,6 +52,7 @@ class PassesInView:
         # Keras hands a loss the very tensor of the first pass; its identity leads to the
         # same output of the other passes. The list keeps the tensors, and so the ids, alive.
         self._by_first = {id(same[0]): list(same) for same in zip(*leaves, strict=True)}
+        self._heads = {id(leaves[0][i]): head for i, head in (heads or {}).items()}
         self.task: Tensor | None = None
         self.divergence: Tensor | None = None
         self.bad_labels: Tensor | None = None
@@ -59,6 +66,12 @@ class PassesInView:
         a denominator that counts all replicas.
         """
         passes = self._by_first[id(y_pred)]
+        head = self._heads.get(id(y_pred))
+        if head is not None:
+            linear = output.linear_head(head.projection)
+            if linear is not None:
+                return self._loss_of_hidden(output, linear, head, passes, y_true, sample_weight)
+            passes = [head.logits(x) for x in passes]
         if self._alpha.is_zero_for(output.output_name):
             terms = _task_only([output.terms(y_true, [x], sample_weight) for x in passes])
             alpha: Tensor = 0.0
@@ -68,6 +81,46 @@ class PassesInView:
         denominator = self._replicas.sum(terms.denominator)
         self._log(terms, denominator, output.loss_weight)
         return ops.divide_no_nan(terms.combine(alpha, self._normalize), denominator)
+
+    def _loss_of_hidden(
+        self,
+        output: "OutputLoss",
+        linear: LinearHead,
+        head: DeferredHead,
+        passes: list[Tensor],
+        y_true: Tensor,
+        sample_weight: Tensor | None,
+    ) -> Tensor:
+        """Computes the same from hidden states, whose logits are never all made."""
+        alpha = self._alpha.value(output.output_name, self._step)
+        task_factor, divergence_factor = factors(alpha, self._normalize, len(passes))
+        terms = linear_head_terms(
+            linear,
+            y_true,
+            [head.cast(x) for x in passes],
+            task_factor=task_factor,
+            divergence_factor=divergence_factor,
+            sample_weight=sample_weight,
+            mask=get_mask(passes[0]) if head.keeps_mask else None,
+            reduction=str(output.reduction),
+        )
+        sums, denominator = terms.sums, self._replicas.sum(terms.denominator)
+        task = [sums.task[i] for i in range(len(passes))]
+        self._log(
+            Terms(task, sums.divergence, denominator, terms.bad_labels),
+            denominator,
+            output.loss_weight,
+        )
+        return ops.divide_no_nan(sums.total, denominator)
+
+    def shown(self, predictions: Nested) -> Nested:
+        """Returns predictions for metrics: logits, without a gradient, for hidden states."""
+
+        def show(leaf: Tensor) -> Tensor:
+            head = self._heads.get(id(leaf))
+            return leaf if head is None else head.logits(ops.stop_gradient(leaf))
+
+        return tree.map_structure(show, predictions) if self._heads else predictions
 
     def _log(self, terms: Terms, denominator: Tensor, loss_weight: float) -> None:
         task = sum(terms.task[1:], terms.task[0]) / len(terms.task)
@@ -108,6 +161,16 @@ class OutputLoss(keras.losses.Loss):
             mask=get_mask(passes[0]),
             reduction=str(self.reduction),
         )
+
+    def linear_head(self, projection: Projection) -> LinearHead | None:
+        """Returns how this output's loss comes from hidden states; None if it needs logits."""
+        head = self.head
+        if not isinstance(head, SoftmaxHead) or not (head.sparse and head.from_logits):
+            return None
+        symmetric = head.of_logs and head.divergence is CLASS_DIVERGENCES["symmetric_kl"]
+        if not (symmetric and head.standard and head.axis == -1):
+            return None
+        return LinearHead(projection, head.label_smoothing, head.ignore_class)
 
 
 class _PerThread(threading.local):
@@ -150,7 +213,7 @@ class RDropCompileLoss(CompileLoss):
     ) -> Tensor:
         """Computes the loss while all passes are in view; `y_pred` is the first pass."""
         if not self.built:
-            self._build_without_state(y, y_pred, sample_weight)
+            self._build_without_state(y, view.shown(y_pred), sample_weight)
         outputs = [entry.loss for entry in self._flat_losses]
         for output in outputs:
             output.view.passes = view

@@ -19,6 +19,7 @@ from rdrop_tf.models.passes import batch_size, holds_views
 from rdrop_tf.models.preprocessing import preprocessed, preprocessed_for_fit, preprocesses
 from rdrop_tf.models.seeds import load_seed_states, save_seed_states
 from rdrop_tf.models.strategy import check_optimizer, check_scope_of_fit, check_strategy
+from rdrop_tf.models.vocabulary import VocabularyHeads
 from rdrop_tf.models.watch import Watch
 
 if keras.backend.backend() == "tensorflow":
@@ -122,6 +123,7 @@ class RDropModel(BackendStep, keras.Model):
         if hasattr(model, "output_names"):
             self.output_names = list(model.output_names)
         self._evaluating = False
+        self._vocabulary_heads: VocabularyHeads | None = None
         self._pass_inputs_on()
         self.built = True
 
@@ -161,6 +163,16 @@ class RDropModel(BackendStep, keras.Model):
         if self.forward_mode != "auto" or is_unbuilt(self.model):
             return self.forward_mode
         return choose(self.model, "auto", self.views).forward
+
+    @property
+    def vocabulary_heads(self) -> VocabularyHeads:
+        """The vocabulary heads at the end of the model, whose logits training never holds."""
+        if self._vocabulary_heads is not None:
+            return self._vocabulary_heads
+        found = VocabularyHeads(self.model)
+        if not is_unbuilt(self.model):
+            self._vocabulary_heads = found
+        return found
 
     def describe(self) -> str:
         """Prints and returns how the passes are made, why, and what that is estimated to cost.

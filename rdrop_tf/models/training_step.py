@@ -1,13 +1,15 @@
 """What one training step computes, the same on every backend."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.models.deferred_head import DeferredHead
 from rdrop_tf.models.objective import PassesInView
-from rdrop_tf.models.passes import batch_size, evaluation, inputs_of_passes, run_passes
+from rdrop_tf.models.passes import batch_size, evaluation, inputs_of_passes
 from rdrop_tf.models.replicas import Replicas
 
 if TYPE_CHECKING:
@@ -57,9 +59,10 @@ def step_loss(
         replicas: The replicas that share the batch.
         training: False for evaluation, with one pass and without noise.
     """
+    heads: Mapping[int, DeferredHead] = {}
     if training:
         inputs = inputs_of_passes(x, passes, model.views)
-        forward = run_passes(model, inputs, model.resolved_forward)
+        forward, heads = model.vocabulary_heads.run(model, inputs, model.resolved_forward)
     else:
         forward = evaluation(model, x)
     view = PassesInView(
@@ -68,6 +71,7 @@ def step_loss(
         step=model.optimizer.iterations,
         normalize=model.normalize,
         replicas=replicas,
+        heads=heads,
     )
     prediction = forward.predictions[0]
     total = model.compiled_loss_of_passes(view, y, prediction, sample_weight)
@@ -77,7 +81,7 @@ def step_loss(
         share = ops.divide_no_nan(rows, replicas.sum(rows)) if replicas.count > 1 else 1.0
         total = total + ops.cast(forward.added_loss, total.dtype) * share
     task = total if view.task is None else view.task
-    return StepLoss(total, prediction, task, view.divergence, view.bad_labels, rows)
+    return StepLoss(total, view.shown(prediction), task, view.divergence, view.bad_labels, rows)
 
 
 def log_terms(model: "RDropModel", loss: StepLoss, task: Tensor, divergence: Tensor | None) -> None:

@@ -1,0 +1,175 @@
+"""The last layer of a language model: from hidden states to the logits of a vocabulary."""
+
+from typing import Any
+
+import keras
+
+from rdrop_tf._typing import Tensor
+from rdrop_tf.layers.deferral import defer, is_deferring
+from rdrop_tf.losses.projection import Projection
+
+
+@keras.saving.register_keras_serializable(package="rdrop_tf")
+class VocabularyHead(keras.layers.Layer):
+    """Projects hidden states to logits; trained by `RDropModel` without making them all.
+
+    Formula: logits = hidden · kernel + bias.
+
+    An ordinary projection wherever it is called. Where it is the output of a model that
+    `RDropModel` trains with `SparseCategoricalCrossentropy(from_logits=True)`, the training step
+    computes projection, both terms of the loss and their gradient together, for some rows at a
+    time: see `rdrop_tf.losses.linear_rdrop`.
+
+    Args:
+        vocabulary_size: Number of classes; with `tied_to` it is the embedding's and left out.
+        tied_to: A `keras.layers.Embedding` (or subclass, such as KerasHub's) whose matrix is
+            used as the kernel, transposed; both uses train it. None makes a kernel of its own.
+        use_bias: Whether to add a bias.
+        kernel_initializer: Of a kernel of its own.
+        bias_initializer: Of the bias.
+        kernel_regularizer: Of a kernel of its own.
+        bias_regularizer: Of the bias.
+        **kwargs: `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        inputs: Hidden states, shape (..., features).
+
+    Returns:
+        Logits, shape (..., vocabulary_size). A mask is passed on.
+
+    Raises:
+        ValueError: If neither or both of `vocabulary_size` and `tied_to` are given, or the
+            embedding has another width than the hidden states.
+
+    Example:
+    >>> import keras
+    >>> from rdrop_tf.layers import VocabularyHead
+    >>> embedding = keras.layers.Embedding(1000, 16)
+    >>> tokens = keras.Input((None,), dtype="int32")
+    >>> hidden = keras.layers.Dropout(0.1)(embedding(tokens))
+    >>> model = keras.Model(tokens, VocabularyHead(tied_to=embedding)(hidden))
+    >>> model.output.shape
+    (None, None, 1000)
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int | None = None,
+        *,
+        tied_to: Any = None,
+        use_bias: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get("activity_regularizer") is not None:
+            raise ValueError(
+                "VocabularyHead takes no `activity_regularizer`: it would need the logits of all "
+                f"rows. Received: activity_regularizer={kwargs['activity_regularizer']!r}"
+            )
+        super().__init__(**kwargs)
+        _check_arguments(vocabulary_size, tied_to)
+        self.vocabulary_size = int(vocabulary_size or tied_to.input_dim)
+        self.tied_to, self.use_bias = tied_to, use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.supports_masking = True
+        self.kernel: Any = None
+        self.bias: Any = None
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the kernel, unless it is an embedding's, and the bias."""
+        features = input_shape[-1]
+        if self.tied_to is None:
+            self.kernel = self.add_weight(
+                name="kernel",
+                shape=(features, self.vocabulary_size),
+                initializer=self.kernel_initializer,
+                regularizer=self.kernel_regularizer,
+            )
+        elif self.tied_to.output_dim != features:
+            raise ValueError(
+                "A tied VocabularyHead needs hidden states of the embedding's width. Received: "
+                f"hidden states of {features} features and the embedding "
+                f"'{self.tied_to.name}' of {self.tied_to.output_dim}"
+            )
+        elif not self.tied_to.built:
+            self.tied_to.build()
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.vocabulary_size,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+            )
+
+    def projection(self) -> Projection:
+        """Returns the map that this head applies, in its compute dtype."""
+        tied = self.tied_to is not None
+        kernel = self.tied_to.embeddings if tied else self.kernel
+        bias = None if self.bias is None else keras.ops.cast(self.bias, self.compute_dtype)
+        trained = self.tied_to.trainable_variables if tied else self.kernel.trainable
+        return Projection(
+            keras.ops.cast(kernel, self.compute_dtype),
+            bias,
+            transposed=tied,
+            kernel_is_trained=bool(trained),
+        )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Returns the logits; the hidden states while a training step defers them."""
+        projection = self.projection()
+        return defer(inputs, projection) if is_deferring() else projection.logits(inputs)
+
+    def losses_of_own_weights(self) -> list[Tensor]:
+        """Returns the regularisation losses of kernel and bias, not of a tied embedding."""
+        own = [v for v in (self.kernel, self.bias) if v is not None and v.regularizer is not None]
+        return [v.regularizer(v) for v in own if v.trainable]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        """Returns the shape of the logits."""
+        return (*input_shape[:-1], self.vocabulary_size)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments; a tied embedding is saved once with the model it is part of."""
+        tied = self.tied_to is not None
+        own = {
+            "vocabulary_size": None if tied else self.vocabulary_size,
+            "tied_to": keras.saving.serialize_keras_object(self.tied_to) if tied else None,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+        }
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "VocabularyHead":
+        """Makes the layer, tied to the embedding of the model that is being made."""
+        config = dict(config)
+        if config.get("tied_to") is not None:
+            config["tied_to"] = keras.saving.deserialize_keras_object(config["tied_to"])
+        return cls(**config)
+
+
+def _check_arguments(vocabulary_size: Any, tied_to: Any) -> None:
+    if tied_to is not None and not isinstance(tied_to, keras.layers.Embedding):
+        raise ValueError(
+            "`tied_to` must be a keras.layers.Embedding, whose matrix becomes the kernel. "
+            f"Received: tied_to={tied_to!r}"
+        )
+    if (vocabulary_size is None) == (tied_to is None):
+        raise ValueError(
+            "VocabularyHead needs either `vocabulary_size` or `tied_to`. "
+            f"Received: vocabulary_size={vocabulary_size!r} and tied_to={tied_to!r}"
+        )
+    if tied_to is None and (not isinstance(vocabulary_size, int) or vocabulary_size < 1):
+        raise ValueError(
+            "`vocabulary_size` must be a whole number >= 1. "
+            f"Received: vocabulary_size={vocabulary_size!r}"
+        )

@@ -1,0 +1,152 @@
+"""Passes of a model whose outputs are a vocabulary head: hidden states, and the head apart.
+
+Two kinds of heads are known by themselves: `VocabularyHead`, and Keras' `ReversibleEmbedding`
+called in reverse, which ends KerasHub's language models. Of a functional model a "trunk" is made
+that shares its layers and ends before the heads. In other models a `VocabularyHead` itself hands
+on its hidden states while a training step asks for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops, tree
+
+from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.layers.deferral import deferred_projection, deferring
+from rdrop_tf.layers.vocabulary_head import VocabularyHead
+from rdrop_tf.losses.projection import Projection
+from rdrop_tf.models.deferred_head import DeferredHead
+from rdrop_tf.models.graphs import graph_of
+from rdrop_tf.models.passes import Forward, run_passes
+
+
+class DeferredForward(NamedTuple):
+    """The passes, and the heads that some of their outputs lack, by number of the output."""
+
+    forward: Forward
+    heads: Mapping[int, DeferredHead]
+
+
+class VocabularyHeads:
+    """The vocabulary heads at the end of one model.
+
+    Args:
+        model: The wrapped model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        graph = graph_of(model)
+        # Layers by number of the output, and the model that ends before them.
+        self._layers = {} if graph is None else _heads_of(graph)
+        self._trunk = _trunk_of(graph, self._layers) if self._layers else None
+        self._asks = not self._layers and any(
+            isinstance(layer, VocabularyHead) for layer in model._flatten_layers()
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Returns the names of the heads that were found in the graph."""
+        return [str(layer.name) for layer in self._layers.values()]
+
+    def run(self, rdrop: keras.Model, inputs: Sequence[Nested], forward: str) -> DeferredForward:
+        """Makes the passes of a training step up to the heads.
+
+        Args:
+            rdrop: The RDropModel around the model.
+            inputs: The batch of each pass.
+            forward: How the passes are made; see `run_passes`.
+        """
+        if self._trunk is not None:
+            passes = run_passes(self._trunk, inputs, forward)
+            heads = {i: _deferred(layer) for i, layer in self._layers.items()}
+            return DeferredForward(_with_losses(passes, self._losses_of_heads()), heads)
+        if not self._asks:
+            return DeferredForward(run_passes(rdrop, inputs, forward), {})
+        with deferring() as scope:
+            passes = run_passes(rdrop, inputs, forward)
+        found = [deferred_projection(leaf) for leaf in tree.flatten(passes.predictions[0])]
+        heads = {i: DeferredHead(p) for i, p in enumerate(found) if p is not None}
+        _check_all_found(self._model, len(scope.hidden), len(heads), len(inputs), forward)
+        return DeferredForward(passes, heads)
+
+    def _losses_of_heads(self) -> list[Tensor]:
+        """Regularisation losses of weights that the trunk does not have."""
+        own = {
+            id(layer): layer for layer in self._layers.values() if isinstance(layer, VocabularyHead)
+        }
+        return [loss for layer in own.values() for loss in layer.losses_of_own_weights()]
+
+
+def _heads_of(graph: Any) -> dict[int, Any]:
+    leaves = tree.flatten(graph._outputs_struct)
+    found = {i: _head_behind(leaf) for i, leaf in enumerate(leaves)}
+    return {i: layer for i, layer in found.items() if layer is not None}
+
+
+def _head_behind(output: Any) -> Any:
+    """Returns the vocabulary head whose call made a symbolic output, or None."""
+    layer, node = _origin(output)
+    if isinstance(layer, VocabularyHead):
+        return layer
+    if not isinstance(layer, keras.layers.ReversibleEmbedding):
+        return None
+    arguments = node.arguments
+    reverse = arguments.kwargs.get("reverse", len(arguments.args) > 1 and arguments.args[1])
+    plain = (
+        layer.logit_soft_cap is None
+        and layer.activity_regularizer is None
+        and layer.quantization_mode is None
+    )
+    return layer if reverse and plain else None
+
+
+def _origin(output: Any) -> tuple[Any, Any]:
+    history = output._keras_history
+    return history.operation, history.operation._inbound_nodes[history.node_index]
+
+
+def _trunk_of(graph: Any, heads: Mapping[int, Any]) -> keras.Model:
+    """Makes the model that shares a graph's layers and ends before the heads."""
+    leaves = tree.flatten(graph._outputs_struct)
+    for i in heads:
+        _, node = _origin(leaves[i])
+        leaves[i] = node.arguments.args[0]
+    outputs = tree.pack_sequence_as(graph._outputs_struct, leaves)
+    return keras.Model(graph._inputs_struct, outputs, name=f"{graph.name}_trunk")
+
+
+def _deferred(layer: Any) -> DeferredHead:
+    if isinstance(layer, VocabularyHead):
+        return DeferredHead(layer.projection(), dtype=layer.compute_dtype)
+    kernel = layer.embeddings if layer.tie_weights else layer.reverse_embeddings
+    dtype = layer.reverse_dtype or layer.compute_dtype
+    projection = Projection(
+        ops.cast(kernel, dtype),
+        transposed=layer.tie_weights,
+        kernel_is_trained=bool(layer.trainable_variables),
+    )
+    return DeferredHead(projection, dtype=dtype, keeps_mask=False)
+
+
+def _with_losses(forward: Forward, losses: list[Tensor]) -> Forward:
+    if not losses:
+        return forward
+    added = ops.sum(ops.stack([ops.sum(loss) for loss in losses]))
+    if forward.added_loss is not None:
+        added = added + forward.added_loss
+    return Forward(forward.predictions, added)
+
+
+def _check_all_found(
+    model: keras.Model, deferred: int, found: int, passes: int, forward: str
+) -> None:
+    calls = 1 if forward == "concat" else passes
+    if deferred != found * calls:
+        raise ValueError(
+            "A VocabularyHead must be the last layer: its logits the outputs of the model, "
+            f"unchanged. Received: '{model.name}', in which {deferred} calls of a VocabularyHead "
+            f"led to {found} outputs of each of {calls} calls of the model; use "
+            "keras.layers.Dense where logits are changed or used inside"
+        )
