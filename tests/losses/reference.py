@@ -113,7 +113,7 @@ def rdrop_loss(
         if w == 0:
             continue
         ce = [values[index] for values in task]
-        d = sum(values[index] for values in pairs) / len(pairs)
+        d = sum(values[index] for values in pairs) / max(1, len(pairs))
         if normalize == "passes":
             total += w * (sum(ce) / len(ce) + (alpha / 2 * d if alpha else 0.0))
         else:
