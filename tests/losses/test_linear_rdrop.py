@@ -15,21 +15,22 @@ from .gradients import central_differences, value_and_gradients
 from .linear_cases import Case, compiled, needs_compiler, relative_error, truth
 
 ALLOWED = {"float64": 1e-10, "float32": 1e-5}
+# Each alpha is exact in float32, which the plain composition rounds it to on TensorFlow.
 CASES = [
     Case(1, 2),
     Case(7, 2, chunk_size=3, label_smoothing=0.1, weights="some zero"),
     Case(252, 2, passes=3, chunk_size=100, normalize="paper"),
-    Case(1, 507, passes=3, chunk_size=5, alpha=0.7),
+    Case(1, 507, passes=3, chunk_size=5, alpha=0.75),
     Case(7, 507, chunk_size=2, with_bias=False, weights="some zero"),
     Case(7, 507, alpha=0.0, label_smoothing=0.2, chunk_size=4),
     Case(7, 507, passes=1, chunk_size=4, weights="some zero"),
-    Case(252, 507, passes=3, chunk_size=100, weights="some zero", alpha=0.7),
+    Case(252, 507, passes=3, chunk_size=100, weights="some zero", alpha=0.75),
     Case(252, 507, chunk_size=31, label_smoothing=0.1, normalize="paper", with_bias=False),
     Case(252, 507, passes=1, label_smoothing=0.1),
     Case(7, 10_007, chunk_size=3, weights="some zero", label_smoothing=0.1),
     Case(7, 10_007, passes=3, normalize="paper", alpha=5.0),
     Case(7, 507, weights="all zero", chunk_size=3, label_smoothing=0.1),
-    Case(7, 507, label_smoothing=1.0, chunk_size=7, alpha=0.1),
+    Case(7, 507, label_smoothing=1.0, chunk_size=7, alpha=0.125),
 ]
 SMALL = Case(7, 11, chunk_size=3)
 HIDDEN, KERNEL, BIAS = SMALL.arrays("float64")
@@ -283,12 +284,12 @@ def test_the_terms_have_no_gradient_and_do_not_disturb_that_of_the_loss():
 @pytest.mark.usefixtures("float64")
 def test_a_kernel_that_is_used_elsewhere_too():
     def twice(hidden, kernel, bias):
-        return loss(hidden @ kernel @ kernel.T, kernel, bias) + ops.sum(kernel**3)
+        return loss(hidden @ kernel @ ops.transpose(kernel), kernel, bias) + ops.sum(kernel**3)
 
     def plain(hidden, kernel, bias):
-        return SMALL.plain(hidden @ kernel @ kernel.T, kernel, bias) / SMALL.upstream + ops.sum(
-            kernel**3
-        )
+        return SMALL.plain(
+            hidden @ kernel @ ops.transpose(kernel), kernel, bias
+        ) / SMALL.upstream + ops.sum(kernel**3)
 
     value, found = value_and_gradients(twice, HIDDEN / 9, KERNEL, BIAS)
     expected, gradients = value_and_gradients(plain, HIDDEN / 9, KERNEL, BIAS)
