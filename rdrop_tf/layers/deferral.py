@@ -51,11 +51,15 @@ def is_deferring() -> bool:
 
 def defer(hidden: Tensor, projection: Projection) -> Tensor:
     """Returns the hidden states as a tensor of their own, with the projection attached."""
-    # Multiplied by 1, so that a model that puts out the hidden states too is not mistaken.
-    fresh = ops.multiply(hidden, ops.ones((), hidden.dtype))
-    set_attached(fresh, _NAME, projection)
-    _in_thread.scope.hidden.append(fresh)  # type: ignore[union-attr]
-    return fresh
+    own = copied(hidden)
+    set_attached(own, _NAME, projection)
+    _in_thread.scope.hidden.append(own)  # type: ignore[union-attr]
+    return own
+
+
+def copied(x: Tensor) -> Tensor:
+    """Returns another tensor of the same values: a model may put out the hidden states too."""
+    return ops.multiply(x, ops.ones((), x.dtype))
 
 
 def deferred_projection(output: Tensor) -> Projection | None:

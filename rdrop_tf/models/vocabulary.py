@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops, tree
 
+from rdrop_tf._keras import get_mask, mask_to
 from rdrop_tf._typing import Nested, Tensor
-from rdrop_tf.layers.deferral import deferred_projection, deferring
+from rdrop_tf.layers.deferral import copied, deferred_projection, deferring
 from rdrop_tf.layers.vocabulary_head import VocabularyHead
 from rdrop_tf.losses.projection import Projection
 from rdrop_tf.models.deferred_head import DeferredHead
@@ -61,7 +62,9 @@ class VocabularyHeads:
         if self._trunk is not None:
             passes = run_passes(self._trunk, inputs, forward)
             heads = {i: _deferred(layer) for i, layer in self._layers.items()}
-            return DeferredForward(_with_losses(passes, self._losses_of_heads()), heads)
+            apart = [_apart(one, heads) for one in passes.predictions]
+            added = _plus(passes.added_loss, self._losses_of_heads())
+            return DeferredForward(Forward(apart, added), heads)
         if not self._asks:
             return DeferredForward(run_passes(rdrop, inputs, forward), {})
         with deferring() as scope:
@@ -130,13 +133,23 @@ def _deferred(layer: Any) -> DeferredHead:
     return DeferredHead(projection, dtype=dtype, keeps_mask=False)
 
 
-def _with_losses(forward: Forward, losses: list[Tensor]) -> Forward:
+def _apart(outputs: Nested, heads: Mapping[int, DeferredHead]) -> Nested:
+    """Gives each head hidden states of its own where outputs are the very same tensor."""
+    leaves = tree.flatten(outputs)
+    ids = [id(leaf) for leaf in leaves]
+    for i, head in heads.items():
+        if ids.count(ids[i]) > 1:
+            leaves[i] = copied(leaves[i])
+            if head.keeps_mask:
+                mask_to(leaves[i], get_mask(tree.flatten(outputs)[i]))
+    return tree.pack_sequence_as(outputs, leaves)
+
+
+def _plus(added: Tensor | None, losses: list[Tensor]) -> Tensor | None:
     if not losses:
-        return forward
-    added = ops.sum(ops.stack([ops.sum(loss) for loss in losses]))
-    if forward.added_loss is not None:
-        added = added + forward.added_loss
-    return Forward(forward.predictions, added)
+        return added
+    total = ops.sum(ops.stack([ops.sum(loss) for loss in losses]))
+    return total if added is None else total + added
 
 
 def _check_all_found(
