@@ -17,6 +17,7 @@ from rdrop_tf import RDropLoss
 from rdrop_tf.losses import linear_rdrop
 
 from . import reference
+from .gradients import value_and_gradients
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
     return jax.jit(function)
+
+
+def differentiated(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    """Returns value and gradients, compiled where that is faster."""
+    return value_and_gradients(compiled(function), *arrays)
 
 
 def needs_compiler() -> Callable[[Callable[..., Any]], Callable[..., Any]] | None:

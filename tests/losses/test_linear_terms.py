@@ -7,8 +7,7 @@ from rdrop_tf.losses.linear_terms import linear_terms, subtract_at
 from rdrop_tf.losses.projection import Projection
 
 from . import reference
-from .gradients import value_and_gradients
-from .linear_cases import Case, truth
+from .linear_cases import Case, differentiated, truth
 
 CASE = Case(7, 11, passes=3, chunk_size=3, weights="some zero")
 HIDDEN, KERNEL, BIAS = CASE.arrays("float64")
@@ -50,7 +49,7 @@ def test_sums_by_weight(passes):
 @pytest.mark.parametrize("trained", [False, True])
 def test_gradients(transposed, trained):
     kernel = KERNEL.T.copy() if transposed else KERNEL
-    _, found = value_and_gradients(
+    _, found = differentiated(
         lambda *xs: terms(*xs, transposed, trained).total, HIDDEN, kernel, BIAS
     )
     # truth() divides by 7 rows and 3 passes and halves alpha.
@@ -73,7 +72,7 @@ def test_no_gradient_flows_into_the_factors():
             HIDDEN, KERNEL, BIAS, task_factor=factors[0], divergence_factor=factors[1]
         ).total
 
-    value, (found,) = value_and_gradients(total, factors)
+    value, (found,) = differentiated(total, factors)
     assert value == pytest.approx(float(terms(HIDDEN, KERNEL, BIAS).total), rel=1e-13)
     assert np.all(found == 0)
 
