@@ -1,7 +1,8 @@
 """What a training step with R-Drop costs, against plain training and a loop by hand.
 
-    python benchmarks/step.py                  about 5 minutes on 2 cores
-    python benchmarks/step.py --smoke          seconds, to see that it runs
+    python -m benchmarks.step                  about 15 minutes on 2 cores
+    python -m benchmarks.step --models lm      one model; the others' rows are kept
+    python -m benchmarks.step --smoke          seconds, to see that it runs
 
 Times one optimizer step of each way in turns, in one process, and prints the median and the
 10th to 90th percentile over the rounds. Ratios are taken round by round. Writes
@@ -9,7 +10,6 @@ benchmarks/results/step.csv; `python tools/cost_tables.py` puts it into docs/cos
 """
 
 import argparse
-import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,45 +21,54 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.models import SMOKE, WORKLOADS, Workload, loss
-from benchmarks.timing import interleaved, ratios, spread
+from benchmarks import report
+from benchmarks.models import ALPHA, SMOKE, WORKLOADS, Workload, loss
+from benchmarks.timing import interleaved
 from rdrop_tf import RDropModel
-from rdrop_tf.tasks.environment import describe_environment
 
-RESULTS = Path(__file__).parent / "results" / "step.csv"
-ALPHA = 1.0
+RESULTS = report.RESULTS / "step.csv"
+FORWARDS = ("two_calls", "concat", "shared_prefix")
+BASES = ("plain", "plain, doubled batch", "by hand", "by hand, XLA")
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--rounds", type=int, default=40)
-    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--rounds", type=int, default=24)
+    options.add_argument("--repeats", type=int, default=2)
+    options.add_argument("--models", choices=WORKLOADS, nargs="*", default=list(WORKLOADS))
     options.add_argument("--smoke", action="store_true")
     options.add_argument("--out", type=Path, default=RESULTS)
-    chosen = options.parse_args()
+    chosen = options.parse_args(argv)
     rounds, repeats = (2, 1) if chosen.smoke else (chosen.rounds, chosen.repeats)
-    rows = []
-    for name, workload in (SMOKE if chosen.smoke else WORKLOADS).items():
+    workloads = SMOKE if chosen.smoke else {name: WORKLOADS[name] for name in chosen.models}
+    kept: dict[str, list[report.Row]] = {}
+    if chosen.out.exists() and not chosen.smoke:
+        for row in report.read(chosen.out):
+            kept.setdefault(row["model"], []).append(dict(row))
+    beside = report.machine("tensorflow")
+    for name, workload in workloads.items():
         times = interleaved(ways(workload), rounds, repeats)
-        rows += table(name, workload, times)
-    write(chosen.out, rows)
+        kept[name] = [row | beside for row in table(name, workload, times)]
+    order = [*WORKLOADS, *(set(kept) - set(WORKLOADS))]
+    report.write(chosen.out, [row for name in order for row in kept.get(name, [])], {})
 
 
 def ways(workload: Workload) -> dict[str, Callable[[], object]]:
     """One step of each way, as a function that waits for its loss."""
     x, y = workload.batch()
     doubled = np.concatenate([x, x]), np.concatenate([y, y])
-    return {
+    found = {
         "plain": keras_step(workload.build(), (x, y)),
         "plain, doubled batch": keras_step(workload.build(), doubled),
         "by hand": step_by_hand(workload.build(), (x, y)),
-        "two_calls": keras_step(rdrop(workload, "two_calls"), (x, y)),
-        "concat": keras_step(rdrop(workload, "concat"), (x, y)),
+        "by hand, XLA": step_by_hand(workload.build(), (x, y), xla=True),
     }
-
-
-def rdrop(workload: Workload, forward: str) -> RDropModel:
-    return RDropModel(workload.build(), alpha=ALPHA, forward=forward)
+    for forward in FORWARDS:
+        found[forward] = keras_step(workload.rdrop(forward=forward), (x, y))
+    if workload.with_head is not None:
+        ordinary = RDropModel(workload.build(), alpha=ALPHA, forward="two_calls")
+        found["two_calls, Dense head"] = keras_step(ordinary, (x, y))
+    return found
 
 
 def keras_step(model: keras.Model, batch: tuple[Any, Any]) -> Callable[[], object]:
@@ -70,9 +79,12 @@ def keras_step(model: keras.Model, batch: tuple[Any, Any]) -> Callable[[], objec
     return lambda: float(model.train_function(data)["loss"])
 
 
-def step_by_hand(model: keras.Model, batch: tuple[Any, Any]) -> Callable[[], object]:
+def step_by_hand(
+    model: keras.Model, batch: tuple[Any, Any], xla: bool = False
+) -> Callable[[], object]:
     """Two calls and the formula of the official README, as one writes it in TensorFlow."""
     optimizer = keras.optimizers.Adam(1e-4)
+    optimizer.build(model.trainable_variables)
     cross_entropy = loss()
     data = iter(tf.data.Dataset.from_tensors(batch).repeat())
 
@@ -80,9 +92,8 @@ def step_by_hand(model: keras.Model, batch: tuple[Any, Any]) -> Callable[[], obj
         log_p, log_q = tf.nn.log_softmax(p), tf.nn.log_softmax(q)
         return tf.reduce_mean(tf.reduce_sum(tf.nn.softmax(p) * (log_p - log_q), -1))
 
-    @tf.function
-    def step(data: Any) -> tf.Tensor:
-        x, y = next(data)
+    @tf.function(jit_compile=xla)
+    def step(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             first, second = model(x, training=True), model(x, training=True)
             ce = 0.5 * (cross_entropy(y, first) + cross_entropy(y, second))
@@ -91,47 +102,22 @@ def step_by_hand(model: keras.Model, batch: tuple[Any, Any]) -> Callable[[], obj
         optimizer.apply_gradients(zip(tape.gradient(total, variables), variables, strict=True))
         return total
 
-    return lambda: float(step(data))
+    return lambda: float(step(*next(data)))
 
 
-def table(name: str, workload: Workload, times: dict[str, list[float]]) -> list[dict[str, Any]]:
+def table(name: str, workload: Workload, times: dict[str, list[float]]) -> list[report.Row]:
     """Prints a workload's figures and returns them as rows."""
     print(f"\n{name}: {workload.words}")
     rows = []
-    for way, values in times.items():
-        middle, low, high = spread(values)
-        row: dict[str, Any] = {"model": name, "way": way, "rounds": len(values)}
-        row |= {"milliseconds": middle, "milliseconds_p10": low, "milliseconds_p90": high}
-        for base in ("plain", "by hand"):
-            ratio, least, most = spread(ratios(values, times[base]))
-            key = f"over {base}"
-            row |= {key: ratio, f"{key} p10": least, f"{key} p90": most}
+    for way in times:
+        row = {"model": name, "way": way} | report.timed(times, way, BASES)
         rows.append(row | {"words": workload.words})
         print(
-            f"  {way:22s} {middle:8.1f} ms ({low:.1f} to {high:.1f})   "
-            f"{row['over plain']:.2f} x plain   {row['over by hand']:.2f} x by hand"
+            f"  {way:22s} {row['milliseconds']:8.1f} ms "
+            f"({row['milliseconds_p10']:.1f} to {row['milliseconds_p90']:.1f})",
+            *(f"  {row[f'over {base}']:.2f} x {base}" for base in BASES),
         )
     return rows
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes the rows with the machine and the versions beside them."""
-    environment = describe_environment()
-    machine = {
-        "python": environment["python"],
-        "keras": environment["versions"]["keras"],
-        "tensorflow": environment["versions"]["tensorflow"],
-        "processor": environment["processor"],
-        "cores": environment["logical_cores"],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*rows[0], *machine])
-        writer.writeheader()
-        for row in rows:
-            rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
-            writer.writerow(rounded | machine)
-    print(f"\nwrote {path}")
 
 
 if __name__ == "__main__":
