@@ -21,7 +21,7 @@ from tests.models.language_models import (
     trunk,
 )
 
-KINDS = ["own", "own_bias", "tied", "tied_bias", "regularised"]
+KINDS = ["own", "tied_bias", "regularised"]
 SPARSE = keras.losses.SparseCategoricalCrossentropy
 
 
@@ -67,8 +67,15 @@ def same_start(a: keras.Model, b: keras.Model) -> None:
     b.set_weights(a.get_weights())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("forward", ["two_calls", "concat"])
+@pytest.mark.parametrize(
+    ("kind", "forward"),
+    [
+        ("own_bias", "two_calls"),
+        ("tied", "concat"),
+        # Each is compiled, which takes long elsewhere.
+        *(pytest.param(kind, "two_calls", marks=pytest.mark.tensorflow) for kind in KINDS),
+    ],
+)
 def test_training_equals_that_with_all_logits(kind: str, forward: str, calls: list[int]) -> None:
     a, b = plain(kind), headed(kind)
     same_start(a, b)
@@ -87,6 +94,7 @@ def test_shared_prefix_and_heads_go_together(calls: list[int]) -> None:
     assert calls
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("options", [{"passes": 3}, {"every": 2}, {"normalize": "paper"}])
 def test_options_of_the_training(options: dict[str, Any], calls: list[int]) -> None:
     a, b = plain("own"), headed("own")
@@ -102,6 +110,7 @@ def test_masks_reach_the_loss(calls: list[int]) -> None:
     assert calls
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("shape", [(6,), (6, LENGTH)])
 def test_sample_weights_reach_the_loss(shape: tuple[int, ...], calls: list[int]) -> None:
     a, b = plain("own"), headed("own")
@@ -112,6 +121,7 @@ def test_sample_weights_reach_the_loss(shape: tuple[int, ...], calls: list[int])
     assert calls
 
 
+@pytest.mark.tensorflow
 def test_ignore_class(calls: list[int]) -> None:
     a, b = plain("own"), headed("own")
     same_start(a, b)
@@ -120,6 +130,7 @@ def test_ignore_class(calls: list[int]) -> None:
     assert calls
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("divergence", ["jensen_shannon", "kl_forward"])
 def test_another_divergence_gets_all_logits(divergence: str, calls: list[int]) -> None:
     a, b = plain("own"), headed("own")
@@ -135,6 +146,7 @@ def test_a_reversible_embedding_is_known(calls: list[int]) -> None:
     assert calls
 
 
+@pytest.mark.tensorflow
 def test_an_untied_reversible_embedding_is_known(calls: list[int]) -> None:
     inputs = keras.Input((LENGTH,), dtype="int32")
     embedding = layers.ReversibleEmbedding(VOCABULARY, WIDTH, tie_weights=False)
@@ -148,6 +160,7 @@ def test_an_untied_reversible_embedding_is_known(calls: list[int]) -> None:
     assert calls
 
 
+@pytest.mark.tensorflow
 def test_soft_capped_logits_are_left_alone(calls: list[int]) -> None:
     inputs = keras.Input((LENGTH,), dtype="int32")
     embedding = layers.ReversibleEmbedding(VOCABULARY, WIDTH, logit_soft_cap=3.0)
@@ -186,6 +199,7 @@ def test_logits_that_are_changed_afterwards_are_refused() -> None:
         train(model)
 
 
+@pytest.mark.tensorflow
 def test_two_outputs_one_of_them_the_hidden_states(calls: list[int]) -> None:
     inputs, hidden, _ = trunk()
     a_out = [layers.Dense(VOCABULARY, use_bias=False, name="words")(hidden), hidden]
@@ -223,6 +237,7 @@ def test_the_compiled_step_and_evaluation(calls: list[int]) -> None:
     np.testing.assert_allclose(*results, rtol=1e-5)
 
 
+@pytest.mark.tensorflow
 def test_mixed_precision_trains(calls: list[int]) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -234,6 +249,7 @@ def test_mixed_precision_trains(calls: list[int]) -> None:
     assert calls
 
 
+@pytest.mark.tensorflow
 def test_no_logits_of_a_whole_batch_are_made() -> None:
     """Every call of the projection that makes all logits belongs to what is shown to metrics."""
     from rdrop_tf.losses.projection import Projection
