@@ -142,8 +142,12 @@ class _Outside(keras.layers.Layer):
 
     def __init__(self, model: Any) -> None:
         super().__init__(autocast=False, dtype=model.dtype_policy)
-        # In a closure, so that the model is no layer of this one.
-        self._of_model = lambda inputs: model(inputs, training=True)
+
+        def of_model(inputs: Any) -> Any:
+            return model(inputs, training=True)
+
+        # A closure, so that the model is no layer of this one.
+        self._of_model: Callable[[Any], Any] = of_model
         self._convert_input_args, self._allow_non_tensor_positional_args = False, True
         self.built = True
 
