@@ -13,10 +13,9 @@ from keras import layers, ops
 from rdrop_tf.models.frontier import frontier_of
 from rdrop_tf.models.graphs import leaves_of
 from rdrop_tf.models.passes import run_passes
-from rdrop_tf.models.stochastic import by_what_it_does
+from rdrop_tf.models.stochastic import by_what_it_does, by_what_it_is
 from tests.models import noisy
 
-BACKEND = keras.backend.backend()
 TENSORFLOW = pytest.mark.tensorflow
 
 
@@ -35,7 +34,7 @@ LAYERS: dict[str, Callable[[], layers.Layer]] = {
     "noise times 0": noisy.HiddenNoise,
     "NumPy": noisy.NumpyNoise,
     "a state that moves": noisy.Drifting,
-    "Lambda": lambda: layers.Lambda(lambda x: keras.random.dropout(x, 0.5)),
+    "Lambda": lambda: layers.Lambda(lambda x: keras.random.dropout(x, 0.5), (8,)),
 }
 SEQUENCES: dict[str, Callable[[], layers.Layer]] = {
     "SpatialDropout1D": lambda: layers.SpatialDropout1D(0.1),
@@ -129,7 +128,7 @@ QUIET: dict[str, tuple[Callable[[], layers.Layer], tuple[int, ...]]] = {
     "attention": (lambda: layers.Bidirectional(layers.GRU(4)), (5, 4)),
     "convolution": (lambda: layers.Conv2D(4, 3), (8, 8, 3)),
     "an image of unknown size": (lambda: layers.Conv2D(4, 20), (None, None, 3)),
-    "Lambda": (lambda: layers.Lambda(lambda x: x * 2), (8,)),
+    "Lambda": (lambda: layers.Lambda(lambda x: x * 2, (8,)), (8,)),
 }
 
 
@@ -169,12 +168,27 @@ def test_a_node_that_cannot_be_run_is_run_once_a_pass() -> None:
     assert (name, reason.split(":")[0]) == ("picky", "could not be run on made-up data")
 
 
-def test_the_two_rules_find_what_the_other_misses() -> None:
-    model = noisy.with_layer(layers.Dropout(1e-7, name="rare"))
-    assert first_noise(model) == ["rare"], "by what it is"
+def node_of(layer: layers.Layer, shape: tuple[int, ...]) -> Any:
+    return [node for _, _, node in leaves_of(noisy.with_layer(layer, shape))][1]
+
+
+@pytest.mark.parametrize("name", ["Dropout", "GaussianNoise"])
+def test_layers_with_a_seed_generator_are_known_before_they_run(name: str) -> None:
+    assert by_what_it_is(node_of(LAYERS[name](), (8,))) == "keeps a seed generator"
+
+
+def test_recurrent_layers_keep_a_generator_that_they_may_never_use() -> None:
+    for rates, reason in (((0.0, 0.0), None), ((0.0, 0.1), "keeps a seed generator")):
+        layer = layers.LSTM(4, dropout=rates[0], recurrent_dropout=rates[1])
+        assert any(inner._seed_generators for inner in layer._flatten_layers())
+        assert by_what_it_is(node_of(layer, (5, 4))) == reason
+
+
+def test_what_no_layer_tells_is_found_by_running_it() -> None:
     hidden = noisy.DropPath()
-    assert not hidden._seed_generators, "nothing tells before it runs"
-    assert first_noise(noisy.with_layer(hidden)) == [hidden.name], "by what it does"
+    model = noisy.with_layer(hidden)
+    assert by_what_it_is(node_of(noisy.DropPath(), (8,))) is None
+    assert first_noise(model) == [hidden.name]
 
 
 def test_looking_changes_nothing() -> None:
