@@ -15,18 +15,20 @@ def test_smoke_mode_writes_every_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from benchmarks import step
+    from benchmarks.models import SMOKE
 
     out = tmp_path / "step.csv"
     monkeypatch.setattr(sys, "argv", ["step", "--smoke", "--out", str(out)])
     step.main()
     rows = list(csv.DictReader(out.read_text().splitlines()))
-    assert [row["way"] for row in rows] == [
-        "plain",
-        "plain, doubled batch",
-        "by hand",
-        "two_calls",
-        "concat",
-    ]
+    by_model: dict[str, list[str]] = {}
+    for row in rows:
+        by_model.setdefault(row["model"], []).append(row["way"])
+    first = ["plain", "plain, doubled batch", "by hand", "by hand, XLA", *step.FORWARDS]
+    assert list(by_model) == list(SMOKE)
+    for name, ways in by_model.items():
+        headed = SMOKE[name].with_head is not None
+        assert ways == [*first, *(["two_calls, Dense head"] if headed else [])]
     assert all(float(row["milliseconds"]) > 0 for row in rows)
     assert float(rows[0]["over plain"]) == float(rows[2]["over by hand"]) == 1.0
     assert rows[0]["keras"] == keras.__version__
