@@ -76,6 +76,8 @@ class SimilarLengths:
         sorted_rows = dataset.unbatch().batch(GROUPED_BATCHES * self._batch_size).map(_by_length)
         batches = sorted_rows.unbatch().batch(self._batch_size)
         drawn = batches.shuffle(GROUPED_BATCHES, self._seed)
+        # `unbatch` forgets how many there are; they are as many as before.
+        drawn = drawn.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
         return drawn.map(self, num_parallel_calls=tf.data.AUTOTUNE)
 
 
