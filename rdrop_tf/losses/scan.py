@@ -43,7 +43,8 @@ def scan(body: Body, carry: Tensors, xs: Tensors, dtype: str) -> tuple[Tensors, 
     for i in range(int(xs[0].shape[0])):
         carry, y = body(carry, tuple(x[i] for x in xs))
         kept.append(y)
-    return carry, ops.stack(kept)
+    # Without rows there is nothing to stack, and the first of the arrays is as empty as y.
+    return carry, ops.stack(kept) if kept else ops.cast(xs[0], dtype)
 
 
 def _tensorflow_scan(body: Body, carry: Tensors, xs: Tensors, dtype: str) -> tuple[Tensors, Tensor]:

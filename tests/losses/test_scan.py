@@ -37,7 +37,7 @@ def check(found, expected):
         np.testing.assert_allclose(ops.convert_to_numpy(one), other, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 6])
+@pytest.mark.parametrize("steps", [0, 1, 2, 6])
 def test_it_is_a_loop(steps):
     check(scanned(XS[:steps], FACTORS[:steps]), by_hand(XS[:steps], FACTORS[:steps]))
 
