@@ -1,73 +1,283 @@
-"""Writes the figures of benchmarks/results/step.csv into docs/cost.md.
+"""Writes the figures of benchmarks/results into docs/cost.md and README.md, and draws the plots.
 
-    python tools/cost_tables.py            after python -m benchmarks.step
-    python tools/cost_tables.py --check    exits with 1 where the document is out of date
+    python tools/cost_tables.py            after python -m benchmarks.all
+    python tools/cost_tables.py --check    exits with 1 where a document is out of date
 
-One table for each model that was timed, with the machine and the versions.
+A place in a document is marked `<!-- NAME.csv -->` to `<!-- end of NAME.csv -->`; the one in the
+README is marked `<!-- cost -->`. A file that is missing leaves its place as it is. Plots are drawn
+where matplotlib is installed, to docs/NAME.png.
 """
 
 import csv
 import re
 import sys
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 HOME = Path(__file__).parent.parent
-STEPS = HOME / "benchmarks" / "results" / "step.csv"
-DOCUMENT = HOME / "docs" / "cost.md"
-PLACE = re.compile(r"(<!-- step\.csv -->\n).*(<!-- end of step\.csv -->)", re.DOTALL)
+RESULTS = HOME / "benchmarks" / "results"
+COST = Path("docs") / "cost.md"
+README = Path("README.md")
 
 Row = dict[str, str]
 
 
-def main(check: bool) -> int:
-    text = DOCUMENT.read_text("utf-8")
-    written = with_tables(text, list(csv.DictReader(STEPS.read_text("utf-8").splitlines())))
+def main(check: bool, home: Path = HOME) -> int:
+    """Writes the documents, or says which are out of date."""
+    stale = 0
+    found = {path.stem: read(path) for path in sorted(RESULTS.glob("*.csv"))}
+    for document, places in DOCUMENTS.items():
+        path = home / document
+        text = written = path.read_text("utf-8")
+        for place, (name, content) in places.items():
+            if found.get(name):
+                written = with_content(written, place, content(found[name]))
+        if check and text != written:
+            print(f"{document} does not show the kept figures: run python tools/cost_tables.py")
+            stale = 1
+        elif not check:
+            path.write_text(written, encoding="utf-8")
     if not check:
-        DOCUMENT.write_text(written, encoding="utf-8")
-    elif text != written:
-        print("docs/cost.md does not show step.csv: run python tools/cost_tables.py")
-    return int(check and text != written)
+        draw(found, home / "docs")
+    return stale
 
 
-def with_tables(text: str, rows: list[Row]) -> str:
-    """Puts one table for each model between the two comments that mark the place."""
-    tables = [table(list(group)) for _, group in groupby(rows, key=lambda row: row["model"])]
-    content = "\n".join([*tables, provenance(rows[0])])
-    return PLACE.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
+def read(path: Path) -> list[Row]:
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
 
 
-def table(rows: list[Row]) -> str:
-    lines = [
-        f"{rows[0]['words'][0].upper()}{rows[0]['words'][1:]}:",
-        "",
-        "| step | ms, median (10th to 90th percentile) | times plain | times a loop by hand |",
-        "|---|---|---|---|",
-        *(line(row) for row in rows),
-        "",
-    ]
-    return "\n".join(lines)
+def with_content(text: str, place: str, content: str) -> str:
+    """Puts a content between the two comments that mark a place."""
+    start, end = re.escape(f"<!-- {place} -->\n"), re.escape(f"<!-- end of {place} -->")
+    marked = re.compile(f"({start}).*({end})", re.DOTALL)
+    return marked.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
 
 
-def line(row: Row) -> str:
-    time = (
-        f"{float(row['milliseconds']):.1f} ({float(row['milliseconds_p10']):.1f} to "
-        f"{float(row['milliseconds_p90']):.1f})"
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def step_tables(rows: list[Row]) -> str:
+    """One table for each model."""
+    parts = []
+    for _, group in groupby(rows, key=lambda row: row["model"]):
+        lines = list(group)
+        words = lines[0]["words"]
+        parts += [f"{words[0].upper()}{words[1:]}:", "", step_table(lines), ""]
+    return "\n".join([*parts, *machines(rows)])
+
+
+def step_table(rows: list[Row]) -> str:
+    bases = {
+        "times plain": "over plain",
+        "times plain, doubled batch": "over plain, doubled batch",
+        "times a loop by hand": "over by hand",
+        "times a loop by hand, XLA": "over by hand, XLA",
+    }
+    head = ["step", "ms, median (10th to 90th percentile)", *bases]
+    return markdown(
+        head, [[row["way"], time(row), *(ratio(row, k) for k in bases.values())] for row in rows]
     )
-    return f"| {row['way']} | {time} | {ratio(row, 'over plain')} | {ratio(row, 'over by hand')} |"
+
+
+def head_table(rows: list[Row]) -> str:
+    """The losses of a vocabulary head in each mode."""
+    torch = "over PyTorch, official"
+    bases = {
+        "times plain": "over plain",
+        "times README formula": "over README formula",
+        "times PyTorch, eager": f"{torch} eager",
+        "times PyTorch, compiled": f"{torch} compiled",
+    }
+    row = rows[0]
+    words = f"2 × {row['rows']} rows, {row['features']} features, {int(row['classes']):,} classes:"
+    lines = [
+        [row["way"], row["mode"], time(row), *(ratio(row, k) for k in bases.values())]
+        for row in rows
+    ]
+    head = ["loss", "mode", "ms, median (10th to 90th percentile)", *bases]
+    return "\n".join([words, "", markdown(head, lines), "", *machines(rows)])
+
+
+def memory_table(rows: list[Row]) -> str:
+    lines = [
+        [
+            f"2 × {row['rows']}, {row['features']}, {int(row['classes']):,}",
+            row["way"],
+            row["mode"],
+            f"{float(row['megabytes']):.0f}",
+            f"{float(row['without gradient']):.0f}",
+            f"{float(row['over plain']):.2f}" if row["over plain"] else "",
+        ]
+        for row in rows
+    ]
+    head = [
+        "rows, features, classes",
+        "loss",
+        "mode",
+        "peak above idle, MB",
+        "beside the kernel's gradient, MB",
+        "times plain",
+    ]
+    return "\n".join([markdown(head, lines), "", *machines(rows)])
+
+
+def sweep_tables(rows: list[Row]) -> str:
+    """One table for each sweep; its rows are the values, its columns the modes."""
+    parts = []
+    for sweep, group in groupby(rows, key=lambda row: row["sweep"]):
+        lines = [row for row in group if row["way"] != "plain"]
+        modes = list(dict.fromkeys(row["mode"] for row in lines))
+        values = list(dict.fromkeys(row["value"] for row in lines))
+        by = {(row["value"], row["mode"]): row for row in lines}
+        head = [sweep, *(f"times plain, {mode}" for mode in modes)]
+        body = [
+            [value, *(ratio(by[value, m], "over plain") if (value, m) in by else "" for m in modes)]
+            for value in values
+        ]
+        parts += [markdown(head, body), ""]
+    return "\n".join([*parts, *machines(rows)])
+
+
+def accelerator_table(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        model = f"{row['name']}, {int(row['vocabulary']):,} tokens, {row['rows']} × {row['length']}"
+        figures = [row["note"], "", "", ""]
+        if not row["note"]:
+            figures = [
+                f"{float(row['milliseconds']):.1f} ({float(row['milliseconds_least']):.1f} to "
+                f"{float(row['milliseconds_most']):.1f})",
+                f"{float(row['tokens_per_second']):,.0f}",
+                f"{float(row['share_of_peak']):.1%}" if row["share_of_peak"] else "",
+                f"{float(row['peak_megabytes']):,.0f}" if row["peak_megabytes"] else "",
+            ]
+        lines.append([model, row["way"], *figures])
+    head = ["model, vocabulary, batch", "step", "ms, median (range)", "tokens per second"]
+    head += ["share of the peak", "peak memory, MB"]
+    row = next((row for row in rows if not row["note"]), rows[0])
+    words = f"{row.get('device', '')}, {row['backend']}, keras {row['keras']}, jax {row['jax']}."
+    return "\n".join([markdown(head, lines), "", words])
+
+
+def summary(rows: list[Row]) -> str:
+    """For the README: what a step of `RDropModel` costs, one line for each model."""
+    lines = []
+    for _, group in groupby(rows, key=lambda row: row["model"]):
+        of = {row["way"]: row for row in group}
+        ways = [way for way in ("two_calls", "concat", "shared_prefix") if way in of]
+        best = min(ways, key=lambda way: float(of[way]["milliseconds"]))
+        bases = ("over plain", "over plain, doubled batch", "over by hand", "over by hand, XLA")
+        lines.append([of[best]["words"], best, *(ratio(of[best], base) for base in bases)])
+    head = ["model", "fastest `forward`", "times plain", "times plain, doubled batch"]
+    head += ["times a loop by hand", "times a loop by hand, XLA"]
+    return "\n".join([markdown(head, lines), "", *machines(rows)])
+
+
+def time(row: Row) -> str:
+    middle, low, high = (float(row[f"milliseconds{end}"]) for end in ("", "_p10", "_p90"))
+    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
 
 
 def ratio(row: Row, name: str) -> str:
-    middle, low, high = (float(row[name + end]) for end in ("", " p10", " p90"))
+    """Shows a ratio with its spread, nothing where it was not measured."""
+    parts = [row.get(name + end) or "" for end in ("", " p10", " p90")]
+    if not all(parts):
+        return ""
+    middle, low, high = map(float, parts)
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
+def machines(rows: list[Row]) -> list[str]:
+    """Says what the figures were measured on, once for each machine and number of rounds."""
+    return list(dict.fromkeys(provenance(row) for row in rows))
+
+
 def provenance(row: Row) -> str:
+    torch = f", torch {row['torch']}" if row.get("torch") else ""
+    rounds = f"{row['rounds']} rounds in turns on" if "milliseconds" in row else "On"
+    shown = "; ratios are taken round by round" if "milliseconds" in row else ""
     return (
-        f"{row['rounds']} rounds in turns on {row['cores']} cores ({row['processor']}), Python "
-        f"{row['python']}, keras {row['keras']}, tensorflow {row['tensorflow']}; ratios are taken "
-        "round by round."
+        f"{rounds} {row['cores']} cores ({row['processor']}), Python {row['python']}, keras "
+        f"{row['keras']}, tensorflow {row['tensorflow']}{torch}{shown}."
     )
+
+
+def draw(found: dict[str, list[Row]], folder: Path) -> None:
+    """Draws the plots of what was measured, where matplotlib is installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("no plots: matplotlib is not installed", file=sys.stderr)
+        return
+    for name, plot in PLOTS.items():
+        if found.get(name):
+            figure = Figure(figsize=(11, 4), layout="constrained")
+            plot(figure, found[name])
+            # Without the version of matplotlib, the same figures make the same file.
+            figure.savefig(folder / f"{name}.png", dpi=80, metadata={"Software": None})
+
+
+def draw_steps(figure: Any, rows: list[Row]) -> None:
+    """Bars of the times of each way, one panel for each model."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    for axes, model in zip(figure.subplots(1, len(models), squeeze=False)[0], models, strict=True):
+        of = [row for row in rows if row["model"] == model]
+        axes.barh([row["way"] for row in of], [float(row["milliseconds"]) for row in of])
+        axes.invert_yaxis()
+        axes.set(title=model, xlabel="ms a step")
+
+
+def draw_memory(figure: Any, rows: list[Row]) -> None:
+    """Bars of the memory of each loss, one panel for each vocabulary."""
+    sizes = list(dict.fromkeys(row["classes"] for row in rows))
+    for axes, classes in zip(figure.subplots(1, len(sizes), squeeze=False)[0], sizes, strict=True):
+        of = [row for row in rows if row["classes"] == classes]
+        names = [f"{row['way']}, {row['mode']}" for row in of]
+        axes.barh(names, [float(row["megabytes"]) for row in of])
+        axes.invert_yaxis()
+        axes.set(title=f"{int(classes):,} classes", xlabel="peak above idle, MB")
+
+
+def draw_sweeps(figure: Any, rows: list[Row]) -> None:
+    """The ratio to plain over the values of each sweep."""
+    rows = [row for row in rows if row["way"] != "plain" and "rule" not in row["value"]]
+    sweeps = list(dict.fromkeys(row["sweep"] for row in rows))
+    columns = -(-len(sweeps) // 2)
+    figure.set_size_inches(4 * columns, 7)
+    panels = figure.subplots(2, columns, squeeze=False).ravel()
+    for axes in panels[len(sweeps) :]:
+        axes.remove()
+    for axes, sweep in zip(panels, sweeps, strict=False):
+        of = [row for row in rows if row["sweep"] == sweep]
+        for mode in dict.fromkeys(row["mode"] for row in of):
+            points = [row for row in of if row["mode"] == mode]
+            values = [row["value"].split(" (")[0] for row in points]
+            axes.plot(values, [float(row["over plain"]) for row in points], "o-", label=mode)
+        axes.set(title=sweep, ylabel="times plain")
+        axes.tick_params(axis="x", labelrotation=30)
+        axes.legend()
+
+
+Content = Callable[[list[Row]], str]
+DOCUMENTS: dict[Path, dict[str, tuple[str, Content]]] = {
+    COST: {
+        "step.csv": ("step", step_tables),
+        "head_cost.csv": ("head_cost", head_table),
+        "head_memory.csv": ("head_memory", memory_table),
+        "sweep.csv": ("sweep", sweep_tables),
+        "accelerator.csv": ("accelerator", accelerator_table),
+    },
+    README: {"cost": ("step", summary)},
+}
+PLOTS: dict[str, Callable[[Any, list[Row]], None]] = {
+    "step": draw_steps,
+    "head_memory": draw_memory,
+    "sweep": draw_sweeps,
+}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The benchmark of a step runs, and its ways take the same step."""
 
 import csv
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -11,15 +11,12 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 
-def test_smoke_mode_writes_every_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_smoke_mode_writes_every_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks import step
     from benchmarks.models import SMOKE
 
     out = tmp_path / "step.csv"
-    monkeypatch.setattr(sys, "argv", ["step", "--smoke", "--out", str(out)])
-    step.main()
+    step.main(["--smoke", "--out", str(out)])
     rows = list(csv.DictReader(out.read_text().splitlines()))
     by_model: dict[str, list[str]] = {}
     for row in rows:
@@ -41,16 +38,17 @@ def test_the_loop_by_hand_takes_the_step_of_rdrop_model() -> None:
     from benchmarks.models import SMOKE
     from rdrop_tf import RDropModel
 
-    def quiet() -> keras.Model:
+    def quiet(build: Callable[[], keras.Model]) -> keras.Model:
         keras.utils.set_random_seed(0)
-        model = SMOKE["lm"].build()
+        model = build()
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = 0.0
         return model
 
     batch = SMOKE["lm"].batch()
-    by_hand, wrapped = quiet(), quiet()
+    smoke = SMOKE["lm"]
+    by_hand, wrapped = quiet(smoke.build), quiet(smoke.with_head)
     first = step.step_by_hand(by_hand, batch)()
     second = step.keras_step(RDropModel(wrapped, alpha=step.ALPHA), batch)()
     assert first == pytest.approx(second, rel=1e-6)
