@@ -1,36 +1,98 @@
+"""The tables of what R-Drop costs show the kept figures."""
+
+from pathlib import Path
+
+import pytest
+
 from tools import cost_tables
 
-ROW = {
-    "model": "vit",
-    "way": "concat",
-    "rounds": "40",
-    "milliseconds": "12.345",
-    "milliseconds_p10": "10.0",
-    "milliseconds_p90": "20.0",
-    "over plain": "1.9",
-    "over plain p10": "1.8",
-    "over plain p90": "2.0",
-    "over by hand": "0.987",
-    "over by hand p10": "0.9",
-    "over by hand p90": "1.1",
-    "words": "a small model",
-    "python": "3.11",
-    "keras": "3.15",
-    "tensorflow": "2.21",
-    "processor": "a chip",
-    "cores": "2",
-}
-PAGE = "before\n<!-- step.csv -->\nold\n<!-- end of step.csv -->\nafter\n"
+MACHINE = {"python": "3.11", "keras": "3.15", "tensorflow": "2.21", "processor": "a chip"}
+MACHINE |= {"cores": "2"}
+TIME = {"rounds": "40", "milliseconds": "12.345", "milliseconds_p10": "10.0"}
+TIME |= {"milliseconds_p90": "20.0"}
+PLAIN = {"over plain": "1.9", "over plain p10": "1.8", "over plain p90": "2.0"}
+STEP = {"model": "vit", "way": "concat", "words": "a small model", **TIME, **PLAIN, **MACHINE}
+FASTER = {**STEP, "way": "two_calls", "milliseconds": "11.0"}
+HEAD = {"way": "linear_rdrop", "mode": "XLA", "rows": "8", "features": "4", "classes": "1000"}
+SWEEP = {"sweep": "rows", "value": "64", "way": "linear_rdrop", "mode": "graph"}
+ACCELERATOR = {"name": "big", "vocabulary": "32000", "rows": "4", "length": "8", "way": "naive"}
 
 
-def test_figures_come_between_the_marks() -> None:
-    text = cost_tables.with_tables(PAGE, [ROW])
-    assert text.startswith("before\n<!-- step.csv -->\nA small model:\n")
-    assert text.endswith("<!-- end of step.csv -->\nafter\n")
-    assert "old" not in text
-    assert "| concat | 12.3 (10.0 to 20.0) | 1.90 (1.80 to 2.00) | 0.99 (0.90 to 1.10) |" in text
+def test_a_content_comes_between_its_marks() -> None:
+    page = "a\n<!-- x -->\nold\n<!-- end of x -->\nb\n<!-- y -->\nkept\n<!-- end of y -->\n"
+    written = cost_tables.with_content(page, "x", "new")
+    assert written == page.replace("old", "new")
+    assert cost_tables.with_content(page, "z", "new") == page
+
+
+def test_a_step_by_hand() -> None:
+    text = cost_tables.step_tables([STEP])
+    assert text.startswith("A small model:\n\n| step | ms")
+    # What was not timed stays empty.
+    assert "| concat | 12.3 (10.0 to 20.0) | 1.90 (1.80 to 2.00) |  |  |  |" in text
     assert "40 rounds in turns on 2 cores (a chip), Python 3.11, keras 3.15" in text
 
 
-def test_the_document_shows_the_kept_figures() -> None:
-    assert cost_tables.main(check=True) == 0
+def test_the_summary_shows_the_fastest_way() -> None:
+    text = cost_tables.summary([STEP, FASTER])
+    assert "| a small model | two_calls | 1.90 (1.80 to 2.00) |  |  |" in text
+    assert "concat" not in text
+
+
+def test_heads_and_memory() -> None:
+    text = cost_tables.head_table([{**HEAD, **TIME, **PLAIN, **MACHINE, "torch": "2.13"}])
+    assert text.startswith("2 × 8 rows, 4 features, 1,000 classes:")
+    assert "| linear_rdrop | XLA | 12.3 (10.0 to 20.0) | 1.90 (1.80 to 2.00) |" in text
+    assert "tensorflow 2.21, torch 2.13; ratios" in text
+    weights = {"megabytes": "90.4", "without gradient": "74.4", "over plain": ""}
+    text = cost_tables.memory_table([{**HEAD, **weights, **MACHINE}])
+    assert "| 2 × 8, 4, 1,000 | linear_rdrop | XLA | 90 | 74 |  |" in text
+
+
+def test_a_sweep_has_a_column_for_each_mode() -> None:
+    rows = [{**SWEEP, **TIME, **PLAIN, **MACHINE}]
+    rows.append({**rows[0], "mode": "XLA", "value": "128"})
+    text = cost_tables.sweep_tables(rows)
+    assert "| rows | times plain, graph | times plain, XLA |" in text
+    assert "| 64 | 1.90 (1.80 to 2.00) |  |" in text
+    assert "| 128 |  | 1.90 (1.80 to 2.00) |" in text
+
+
+def test_an_accelerator_that_was_too_small() -> None:
+    versions = {"backend": "jax", "keras": "3", "jax": "1"}
+    short = {**ACCELERATOR, "note": "out of memory", **versions}
+    figures = {"milliseconds": "50", "milliseconds_least": "49", "milliseconds_most": "52"}
+    figures |= {"tokens_per_second": "12345.6", "share_of_peak": "0.432", "peak_megabytes": ""}
+    done = {**ACCELERATOR, "way": "concat", "note": "", "device": "a card", **figures, **versions}
+    text = cost_tables.accelerator_table([short, done])
+    assert "| big, 32,000 tokens, 4 × 8 | naive | out of memory |  |  |  |" in text
+    assert "| concat | 50.0 (49.0 to 52.0) | 12,346 | 43.2% |  |" in text
+    assert text.endswith("a card, jax, keras 3, jax 1.")
+
+
+def test_a_stale_document_is_named_and_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("<!-- cost -->\nold\n<!-- end of cost -->\n")
+    places = [f"<!-- {name}.csv -->\nold\n<!-- end of {name}.csv -->\n" for name in ("step", "no")]
+    (tmp_path / "docs" / "cost.md").write_text("".join(places))
+    monkeypatch.setattr(cost_tables, "PLOTS", {})
+    assert cost_tables.main(check=True, home=tmp_path) == 1
+    assert "README.md does not show the kept figures: run" in capsys.readouterr().out
+    assert cost_tables.main(check=False, home=tmp_path) == 0
+    assert cost_tables.main(check=True, home=tmp_path) == 0
+    assert places[1] in (tmp_path / "docs" / "cost.md").read_text()
+
+
+def test_plots_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    sweeps = [{**SWEEP, **PLAIN}, {**SWEEP, **PLAIN, "sweep": "passes"}]
+    weights = [{**HEAD, "megabytes": "90.4"}]
+    cost_tables.draw({"step": [STEP, FASTER], "sweep": sweeps, "head_memory": weights}, tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["head_memory.png", "step.png", "sweep.png"]
+
+
+def test_the_documents_show_the_kept_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cost_tables.main(check=True) == 0, capsys.readouterr().out
