@@ -56,11 +56,6 @@ def possible_frontier_of(model: keras.Model) -> Frontier:
 _FOUND: WeakKeyDictionary[Any, tuple[tuple[bool, ...], Frontier]] = WeakKeyDictionary()
 
 
-def forget(model: keras.Model) -> None:
-    """Lets a model's frontier be looked for again."""
-    _FOUND.pop(graph_of(model), None)
-
-
 def _state_of(graph: Graph) -> tuple[bool, ...]:
     """What a layer's noise may depend on: a frozen SavedModel draws none."""
     return tuple(bool(layer.trainable) for layer in graph._flatten_layers())
