@@ -170,10 +170,10 @@ def summary(rows: list[Row]) -> str:
         of = {row["way"]: row for row in group}
         ways = [way for way in ("two_calls", "concat", "shared_prefix") if way in of]
         best = min(ways, key=lambda way: float(of[way]["milliseconds"]))
-        bases = ("over plain", "over plain, doubled batch", "over by hand", "over by hand, XLA")
+        bases = ("over plain", "over plain, doubled batch", "over by hand")
         lines.append([of[best]["words"], best, *(ratio(of[best], base) for base in bases)])
     head = ["model", "fastest `forward`", "times plain", "times plain, doubled batch"]
-    head += ["times a loop by hand", "times a loop by hand, XLA"]
+    head += ["times a loop by hand"]
     return "\n".join([markdown(head, lines), "", *machines(rows)])
 
 
