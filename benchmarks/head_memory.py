@@ -87,8 +87,8 @@ def weigh(way: str, mode: str, sizes: dict[str, int]) -> dict[str, float]:
     """Runs one way in this process; returns megabytes above idle, and those when idle."""
     tensors = Sizes(**sizes).tensors()
     once = head(LOSSES[way], tensors, MODES[mode])
+    forget_peak()  # before the look: memory that is freed in between is no negative growth
     idle = resident("VmRSS")
-    forget_peak()
     for _ in range(CALLS):
         once()
     return {"megabytes": resident("VmHWM") - idle, "idle_megabytes": idle}
