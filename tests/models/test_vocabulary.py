@@ -332,7 +332,7 @@ def _restart_noise(model: keras.Model) -> None:
 
 
 @pytest.mark.tensorflow
-def test_two_replicas_train_as_one_device() -> None:
+def test_two_replicas_train_as_one_device(mirrored: Any) -> None:
     import tensorflow as tf
 
     def trained(strategy: Any) -> Any:
@@ -350,4 +350,4 @@ def test_two_replicas_train_as_one_device() -> None:
         return model.get_weights(), history
 
     one = trained(tf.distribute.get_strategy())
-    assert_same_training(one, trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])))
+    assert_same_training(one, trained(mirrored))
