@@ -1,16 +1,17 @@
 """How many rows of a vocabulary head are computed at a time."""
 
-# Bytes of one array of logits: near what the caches hold; see docs/cost.md for the sweep.
-_LOGITS_BYTES = 12 * 2**20
-# Matrix products of fewer rows no longer keep a core busy.
-_FEWEST_ROWS = 32
+# Rows of all passes together. More gain nothing and leave the caches; with fewer, adding to the
+# kernel's gradient costs as much as the products: see docs/cost.md for the sweep.
+_MOST_ROWS, _FEWEST_ROWS = 256, 32
+# Bytes of one array of logits, of which about six live at a time.
+_LOGITS_BYTES = 32 * 2**20
 
 
 def chunk_size(passes: int, classes: int, rows: int | None, item_bytes: int = 4) -> int:
     """Chooses the rows of each pass that are projected at a time.
 
-    The logits of a chunk, of all passes, take about 12 MiB, or what 32 rows take where that is
-    more. Known rows are cut into chunks of nearly equal size.
+    That is 256 rows of all passes together, fewer where their logits would take more than 32 MiB,
+    but at least 32. Known rows are cut into chunks of nearly equal size.
 
     Args:
         passes: Number of passes.
@@ -23,11 +24,12 @@ def chunk_size(passes: int, classes: int, rows: int | None, item_bytes: int = 4)
 
     Example:
     >>> chunk_size(passes=2, classes=10_000, rows=2048)
-    147
+    128
     >>> chunk_size(passes=2, classes=256_000, rows=None)
     16
     """
-    most = max(_LOGITS_BYTES // (passes * classes * item_bytes), -(-_FEWEST_ROWS // passes))
+    together = _LOGITS_BYTES // (classes * item_bytes)
+    most = -(-min(_MOST_ROWS, max(_FEWEST_ROWS, together)) // passes)
     if rows is None:
         return most
     chunks = max(1, -(-rows // most))

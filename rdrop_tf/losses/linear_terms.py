@@ -22,6 +22,7 @@ import keras
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.agreement import agreement
 from rdrop_tf.losses.arithmetic import mean
 from rdrop_tf.losses.chunk_size import chunk_size as choose_chunk_size
 from rdrop_tf.losses.differences import last_argument
@@ -85,7 +86,7 @@ def linear_terms(
     hidden = ops.where(ops.reshape(counted, (1, -1, 1)), hidden, ops.zeros_like(hidden))
     # Not `ops.cast`, which on TensorFlow makes float32 of a Python number first.
     task_factor = ops.convert_to_tensor(task_factor, dtype)
-    pair_factor = ops.convert_to_tensor(divergence_factor, dtype) / max(1, passes - 1)
+    divergence_factor = ops.convert_to_tensor(divergence_factor, dtype)
 
     # All tensors are arguments, also those without a gradient: where JAX differentiates what is
     # compiled, it calls this function once the tensors around it are gone.
@@ -96,10 +97,10 @@ def linear_terms(
         labels: Tensor,
         weights: Tensor,
         task_factor: Tensor,
-        pair_factor: Tensor,
+        divergence_factor: Tensor,
         *bias: Tensor,
     ) -> Tensor:
-        chunk = _Chunk(projection, task_factor, pair_factor, label_smoothing, dtype)
+        chunk = _Chunk(projection, task_factor, divergence_factor, label_smoothing, dtype)
         first = ops.zeros((passes + 2,), dtype), *chunk.no_gradients(kernel, bias)
         stacks = (
             ops.transpose(_chunks(hidden, size, axis=1), (1, 0, 2, 3)),
@@ -127,7 +128,7 @@ def linear_terms(
         return values, gradient
 
     bias = () if projection.bias is None else (projection.bias,)
-    values = sums(hidden, projection.kernel, labels, weights, task_factor, pair_factor, *bias)
+    values = sums(hidden, projection.kernel, labels, weights, task_factor, divergence_factor, *bias)
     constant = ops.stop_gradient(values)
     return LinearTerms(
         total=values[0],
@@ -142,7 +143,7 @@ class _Chunk:
 
     projection: Projection
     task_factor: Tensor
-    pair_factor: Tensor
+    divergence_factor: Tensor
     label_smoothing: float
     dtype: str
 
@@ -188,21 +189,14 @@ class _Chunk:
         task = self._cross_entropy(logits, p, labels)
         # The label of rows that do not count is class 0, which a bias of -inf may rule out.
         task = ops.where(ops.equal(weights, 0), ops.zeros_like(task), task)
-        by_task = weights * self.task_factor
-        sums = [ops.sum(by_task * ops.sum(task, axis=0))]
-        slope, rest = ops.expand_dims(by_task, -1), 0.0
-        divergence = ops.zeros_like(weights)
-        if products.shape[0] > 1:
-            by_pair = ops.expand_dims(weights * self.pair_factor, -1)
-            u = products - mean(products, axis=0)
-            gap = p - mean(p, axis=0)
-            divergence = ops.sum(ops.sum(gap * u, axis=-1), axis=0)
-            sums[0] = sums[0] + ops.sum(by_pair[:, 0] * divergence)
-            divergence = divergence / (products.shape[0] - 1)
-            expected = ops.sum(p * u, axis=-1, keepdims=True)
-            slope, rest = by_pair * u + (slope - by_pair * expected), by_pair * gap
-        sums += [ops.sum(weights * task, axis=1), ops.sum(weights * divergence)]
-        upstream = self._minus_targets(p * slope + rest, labels, by_task)
+        by_task, by_pair = weights * self.task_factor, weights * self.divergence_factor
+        divergence, pull = agreement(products, p, by_task[:, None], by_pair[:, None])
+        sums = [
+            ops.sum(by_task * ops.sum(task, axis=0)) + ops.sum(by_pair * divergence),
+            ops.sum(weights * task, axis=1),
+            ops.sum(weights * divergence),
+        ]
+        upstream = self._minus_targets(pull, labels, by_task)
         return ops.concatenate([ops.reshape(x, (-1,)) for x in sums]), upstream
 
     def _cross_entropy(self, logits: Tensor, p: Tensor, labels: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ SHAPES = [(p, v, b) for p in (1, 2, 3) for v in (2, 507, 10_007, 256_000) for b 
 
 
 @pytest.mark.parametrize(("passes", "classes", "item_bytes"), SHAPES)
-def test_logits_of_a_chunk_take_12_mib_or_what_32_rows_take(passes, classes, item_bytes):
-    size = chunk_size(passes, classes, None, item_bytes)
-    row = passes * classes * item_bytes
-    assert size * row <= max(12 * 2**20, (32 + passes - 1) * classes * item_bytes)
-    assert (size + 1) * row > 12 * 2**20
-    assert size * passes >= 32
+def test_a_chunk_is_what_256_rows_or_32_mib_or_32_rows_take(passes, classes, item_bytes):
+    together = passes * chunk_size(passes, classes, None, item_bytes)
+    row, filled_up = classes * item_bytes, passes - 1
+    assert 32 <= together <= 256 + filled_up
+    assert together <= max(32, 32 * 2**20 / row) + filled_up
+    assert together >= 256 or (together + 1) * row > 32 * 2**20
 
 
 @pytest.mark.parametrize(("passes", "classes", "item_bytes"), SHAPES)
