@@ -16,6 +16,7 @@ so each chunk of rows goes from hidden states to gradients at once, and its logi
 the next chunk's are made: three matrix products, as in plain cross-entropy.
 """
 
+import math
 from dataclasses import dataclass
 
 import keras
@@ -26,9 +27,12 @@ from rdrop_tf.losses.agreement import agreement
 from rdrop_tf.losses.arithmetic import mean
 from rdrop_tf.losses.chunk_size import chunk_size as choose_chunk_size
 from rdrop_tf.losses.differences import last_argument
-from rdrop_tf.losses.precision import working_dtype
+from rdrop_tf.losses.precision import dtype_of, working_dtype
 from rdrop_tf.losses.projection import Projection, project, to_kernel, to_rows
 from rdrop_tf.losses.scan import Tensors, scan
+
+# Numbers of a kernel from which on memory counts for more than time.
+_LARGE_KERNEL = 2**24
 
 
 @dataclass(frozen=True)
@@ -100,14 +104,14 @@ def linear_terms(
         divergence_factor: Tensor,
         *bias: Tensor,
     ) -> Tensor:
-        chunk = _Chunk(projection, task_factor, divergence_factor, label_smoothing, dtype)
-        first = ops.zeros((passes + 2,), dtype), *chunk.no_gradients(kernel, bias)
+        chunk = _Chunk(projection, passes, task_factor, divergence_factor, label_smoothing, dtype)
         stacks = (
             ops.transpose(_chunks(hidden, size, axis=1), (1, 0, 2, 3)),
             _chunks(labels, size, axis=0),
             _chunks(weights, size, axis=0),
         )
         narrow = ops.cast(kernel, hidden.dtype)
+        first = chunk.start(narrow, bias)
         (values, *by_weight), to_hidden = scan(
             lambda carry, x: chunk.add(carry, x, narrow, bias), first, stacks, dtype
         )
@@ -142,15 +146,34 @@ class _Chunk:
     """What is done with some rows at a time."""
 
     projection: Projection
+    passes: int
     task_factor: Tensor
     divergence_factor: Tensor
     label_smoothing: float
     dtype: str
 
-    def no_gradients(self, kernel: Tensor, bias: Tensors) -> Tensors:
-        """Returns what the gradients for kernel and bias start from."""
-        kernels = (kernel,) if self.projection.kernel_is_trained else ()
-        return tuple(ops.zeros(x.shape, self.dtype) for x in (*kernels, *bias))
+    def start(self, kernel: Tensor, bias: Tensors) -> Tensors:
+        """Returns the sums, and the gradients for kernel and bias, before the first chunk.
+
+        The last of the sums counts the chunks.
+        """
+        sums = ops.zeros((self.passes + 3,), self.dtype)
+        kernels: Tensors = ()
+        if self.projection.kernel_is_trained:
+            kernels = (
+                kernel if self._starts_from(kernel) else ops.zeros(kernel.shape, self.dtype),
+            )
+        return sums, *kernels, *(ops.zeros(x.shape, self.dtype) for x in bias)
+
+    def _starts_from(self, kernel: Tensor) -> bool:
+        """Whether the kernel itself, taken 0 times, stands for the zeros to start from.
+
+        A loop of TensorFlow holds what it starts from to its end: zeros of that size would be a
+        third array beside the gradient and what is added to it. It costs a pass over the
+        gradient, so only large kernels do.
+        """
+        large = keras.backend.backend() == "tensorflow" and dtype_of(kernel) == self.dtype
+        return large and math.prod(kernel.shape) > _LARGE_KERNEL
 
     def add(
         self, carry: Tensors, x: Tensors, kernel: Tensor, bias: Tensors
@@ -168,12 +191,12 @@ class _Chunk:
         narrow = ops.cast(upstream, hidden.dtype)
         found = []
         if self.projection.kernel_is_trained:
-            found.append(to_kernel(rows, narrow, transposed))
+            found.append(ops.cast(to_kernel(rows, narrow, transposed), self.dtype))
+            if self._starts_from(kernel):
+                gradients[0] = only_if(sums[-1] > 0, gradients[0])
         if bias:
             found.append(ops.sum(upstream, axis=0))
-        gradients = [
-            total + ops.cast(new, self.dtype) for total, new in zip(gradients, found, strict=True)
-        ]
+        gradients = [total + new for total, new in zip(gradients, found, strict=True)]
         to_hidden = ops.reshape(to_rows(narrow, kernel, transposed), shape)
         return (sums + values, *gradients), ops.cast(to_hidden, self.dtype)
 
@@ -195,6 +218,7 @@ class _Chunk:
             ops.sum(by_task * ops.sum(task, axis=0)) + ops.sum(by_pair * divergence),
             ops.sum(weights * task, axis=1),
             ops.sum(weights * divergence),
+            ops.ones((), self.dtype),
         ]
         upstream = self._minus_targets(pull, labels, by_task)
         return ops.concatenate([ops.reshape(x, (-1,)) for x in sums]), upstream
@@ -216,6 +240,13 @@ class _Chunk:
             even = self.label_smoothing / self.projection.classes
             upstream = upstream - ops.expand_dims(by_task * even, -1)
         return subtract_at(upstream, labels, by_task * (1 - self.label_smoothing))
+
+
+def only_if(condition: Tensor, x: Tensor) -> Tensor:
+    """Returns x, or zeros if the condition does not hold, whatever x holds (TensorFlow)."""
+    import tensorflow as tf
+
+    return tf.math.multiply_no_nan(x, tf.cast(condition, x.dtype))
 
 
 def subtract_at(x: Tensor, places: Tensor, amounts: Tensor) -> Tensor:

@@ -92,3 +92,46 @@ def test_sums_are_float32_whatever_comes_in():
         found = terms(*[ops.cast(x, dtype) for x in (HIDDEN, KERNEL, BIAS)])
         for x in (found.total, found.task, found.divergence):
             assert keras.backend.standardize_dtype(x.dtype) == "float32"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_large_kernel_gets_the_same_gradient(jit_compile, dtype, monkeypatch):
+    import tensorflow as tf
+
+    from rdrop_tf.losses import linear_terms as module
+    from rdrop_tf.losses.projection import Projection
+
+    rng = np.random.default_rng(0)
+    hidden = tf.constant(rng.normal(size=(2, 7, 3)), dtype)
+    kernel = tf.constant(rng.normal(size=(3, 5)), "float32")
+    factors = {"task_factor": 1.0, "divergence_factor": 2.0, "chunk_size": 2}
+
+    def gradients(large_from):
+        monkeypatch.setattr(module, "_LARGE_KERNEL", large_from)
+
+        @tf.function(jit_compile=jit_compile)
+        def differentiate():
+            with tf.GradientTape() as tape:
+                tape.watch((hidden, kernel))
+                labels = tf.range(7) % 5
+                total = module.linear_terms(
+                    hidden, Projection(kernel), labels, None, **factors
+                ).total
+            return tape.gradient(total, (hidden, kernel))
+
+        return [tf.cast(x, "float32").numpy() for x in differentiate()]
+
+    for large, small in zip(gradients(0), gradients(1000), strict=True):
+        np.testing.assert_array_equal(large, small)
+        assert np.isfinite(small).all()
+
+
+@pytest.mark.tensorflow
+def test_nothing_is_left_of_what_a_gradient_starts_from():
+    from rdrop_tf.losses.linear_terms import only_if
+
+    x = np.array([1.0, np.inf, np.nan])
+    np.testing.assert_array_equal(only_if(False, x), np.zeros(3))
+    np.testing.assert_array_equal(only_if(True, x), x)
