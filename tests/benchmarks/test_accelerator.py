@@ -15,7 +15,7 @@ HOME = Path(__file__).parents[2]
 
 def test_smoke_mode_needs_no_tensorflow(tmp_path: Path) -> None:
     pytest.importorskip("jax")
-    # Found before the real one, and by every process that the benchmark starts.
+    # Found before the real one.
     (tmp_path / "tensorflow.py").write_text("raise ImportError('not here')\n")
     out = tmp_path / "accelerator.csv"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "JAX_PLATFORMS": "cpu"}
