@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.report import RESULTS
 
-NAMES = ("step", "head_cost", "head_memory", "sweep")
+NAMES = ("step", "prefix", "head_cost", "head_memory", "sweep")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -91,7 +91,8 @@ def weigh(way: str, mode: str, sizes: dict[str, int]) -> dict[str, float]:
     idle = resident("VmRSS")
     for _ in range(CALLS):
         once()
-    return {"megabytes": resident("VmHWM") - idle, "idle_megabytes": idle}
+    # The kernel counts both in steps of some pages a thread, so that no growth can look like less.
+    return {"megabytes": max(0.0, resident("VmHWM") - idle), "idle_megabytes": idle}
 
 
 def resident(field: str) -> float:

@@ -83,6 +83,24 @@ def step_table(rows: list[Row]) -> str:
     )
 
 
+def prefix_table(rows: list[Row]) -> str:
+    """A line for each model, batch and backend, a column for each share of a step."""
+    shares = list(dict.fromkeys(f"{float(row['share']):.0%}" for row in rows))
+    by: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in rows:
+        line = by.setdefault((row["model"], row["backend"], row["batch"]), {})
+        line[f"{float(row['share']):.0%}"] = row
+    lines = [
+        [*key, *(ratio(of[share], "over two_calls") if share in of else "" for share in shares)]
+        for key, of in by.items()
+    ]
+    head = ["model", "backend", "batch", *(f"share {share}" for share in shares)]
+    first = {share: next(of[share] for of in by.values() if share in of) for share in shares}
+    estimate = ["estimate", "", "", *(f"{float(first[s]['estimate']):.2f}" for s in shares)]
+    auto = ['what "auto" makes', "", "", *(first[s]["auto"] for s in shares)]
+    return "\n".join([markdown(head, [*lines, estimate, auto]), "", *machines(rows)])
+
+
 def head_table(rows: list[Row]) -> str:
     """The losses of a vocabulary head in each mode."""
     torch = "over PyTorch, official"
@@ -197,12 +215,12 @@ def machines(rows: list[Row]) -> list[str]:
 
 
 def provenance(row: Row) -> str:
-    torch = f", torch {row['torch']}" if row.get("torch") else ""
+    others = "".join(f", {name} {row[name]}" for name in ("jax", "torch") if row.get(name))
     rounds = f"{row['rounds']} rounds in turns on" if "milliseconds" in row else "On"
     shown = "; ratios are taken round by round" if "milliseconds" in row else ""
     return (
         f"{rounds} {row['cores']} cores ({row['processor']}), Python {row['python']}, keras "
-        f"{row['keras']}, tensorflow {row['tensorflow']}{torch}{shown}."
+        f"{row['keras']}, tensorflow {row['tensorflow']}{others}{shown}."
     )
 
 
@@ -266,6 +284,7 @@ Content = Callable[[list[Row]], str]
 DOCUMENTS: dict[Path, dict[str, tuple[str, Content]]] = {
     COST: {
         "step.csv": ("step", step_tables),
+        "prefix.csv": ("prefix", prefix_table),
         "head_cost.csv": ("head_cost", head_table),
         "head_memory.csv": ("head_memory", memory_table),
         "sweep.csv": ("sweep", sweep_tables),

@@ -251,19 +251,7 @@ def only_if(condition: Tensor, x: Tensor) -> Tensor:
 
 def subtract_at(x: Tensor, places: Tensor, amounts: Tensor) -> Tensor:
     """Subtracts amounts (rows,) at one place (rows,) of each row of x (passes, rows, classes)."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        passes, rows = x.shape[0], tf.shape(x)[1]
-        indices = tf.stack(
-            [
-                tf.repeat(tf.range(passes), rows),
-                tf.tile(tf.range(rows), [passes]),
-                tf.tile(places, [passes]),
-            ],
-            axis=-1,
-        )
-        return tf.tensor_scatter_nd_sub(x, indices, tf.tile(amounts, [passes]))
+    # Not a scatter, which XLA can't fuse with what comes before and after it: see docs/decisions.md.
     here = ops.equal(ops.arange(x.shape[-1], dtype="int32"), ops.expand_dims(places, -1))
     return ops.where(here, x - ops.expand_dims(amounts, -1), x)
 

@@ -39,6 +39,18 @@ def test_the_summary_shows_the_fastest_way() -> None:
     assert "concat" not in text
 
 
+def test_a_prefix_has_a_column_for_each_share() -> None:
+    over = {"over two_calls": "0.91", "over two_calls p10": "0.9", "over two_calls p90": "0.95"}
+    row = {"model": "dense", "batch": "4", "backend": "jax", "jax": "1", **TIME, **MACHINE}
+    small = {**row, "share": "0.051", "estimate": "0.976", "auto": "shared_prefix", **over}
+    text = cost_tables.prefix_table([small, {**small, "share": "0.5", "estimate": "0.75"}])
+    assert "| model | backend | batch | share 5% | share 50% |" in text
+    assert "| dense | jax | 4 | 0.91 (0.90 to 0.95) | 0.91 (0.90 to 0.95) |" in text
+    assert "| estimate |  |  | 0.98 | 0.75 |" in text
+    assert '| what "auto" makes |  |  | shared_prefix | shared_prefix |' in text
+    assert "tensorflow 2.21, jax 1; ratios" in text
+
+
 def test_heads_and_memory() -> None:
     text = cost_tables.head_table([{**HEAD, **TIME, **PLAIN, **MACHINE, "torch": "2.13"}])
     assert text.startswith("2 × 8 rows, 4 features, 1,000 classes:")
