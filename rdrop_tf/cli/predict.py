@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from rdrop_tf.cli import arguments
@@ -25,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Predicts one line for every line of standard input, or writes submissions."""
     for line in _answers(args):
-        print(line)
+        print(line, flush=True)
 
 
-def _answers(args: argparse.Namespace) -> Sequence[str]:
+def _answers(args: argparse.Namespace) -> Iterable[str]:
     from rdrop_tf.tasks import predict, write_submissions
 
     if args.submission is not None:

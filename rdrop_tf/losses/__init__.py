@@ -6,11 +6,13 @@ from rdrop_tf.losses.jensen_shannon import jensen_shannon
 from rdrop_tf.losses.kl_forward import kl_forward
 from rdrop_tf.losses.linear_rdrop import linear_rdrop
 from rdrop_tf.losses.rdrop_loss import RDropLoss
+from rdrop_tf.losses.smoothed import SmoothedSparseCategoricalCrossentropy
 from rdrop_tf.losses.squared_difference import squared_difference
 from rdrop_tf.losses.symmetric_kl import symmetric_kl
 
 __all__ = [
     "RDropLoss",
+    "SmoothedSparseCategoricalCrossentropy",
     "bernoulli_kl",
     "convert_alpha",
     "jensen_shannon",

@@ -7,6 +7,7 @@ values here are theirs wherever theirs are finite.
 from keras import ops
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.losses.arithmetic import mean
 
 
 def sparse_cross_entropy(labels: Tensor, log_p: Tensor, valid: Tensor) -> Tensor:
@@ -24,6 +25,24 @@ def sparse_cross_entropy(labels: Tensor, log_p: Tensor, valid: Tensor) -> Tensor
     picked = ops.take_along_axis(log_p, ops.expand_dims(safe, -1), axis=-1)
     values = -ops.squeeze(picked, axis=-1)
     return ops.where(valid, values, ops.full_like(values, float("nan")))
+
+
+def smoothed_sparse_cross_entropy(
+    labels: Tensor, log_p: Tensor, valid: Tensor, smoothing: float
+) -> Tensor:
+    """Computes (1-ε) times `sparse_cross_entropy`, and -ε times the mean of log p.
+
+    Args:
+        labels: Integer classes, shape (...).
+        log_p: Log-probabilities, shape (..., classes).
+        valid: Which labels are classes, shape (...).
+        smoothing: ε.
+
+    Returns:
+        The cross-entropy per position, shape (...).
+    """
+    values = sparse_cross_entropy(labels, log_p, valid)
+    return (1.0 - smoothing) * values - smoothing * mean(log_p) if smoothing else values
 
 
 def dense_cross_entropy(targets: Tensor, log_p: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from rdrop_tf.losses.cross_entropy import (
     binary_cross_entropy,
     dense_cross_entropy,
     smooth,
-    sparse_cross_entropy,
+    smoothed_sparse_cross_entropy,
 )
 from rdrop_tf.losses.jensen_shannon import jensen_shannon_of_logs
 from rdrop_tf.losses.kl_forward import kl_forward_of_logs
@@ -99,7 +99,8 @@ class SoftmaxHead(Head):
             kept = ops.not_equal(labels, self.ignore_class)
             bad = ops.logical_and(bad, kept)
         if by_keras is None:
-            task = [sparse_cross_entropy(labels, log_p, valid) for log_p in logs]
+            smoothing = self.label_smoothing
+            task = [smoothed_sparse_cross_entropy(labels, x, valid, smoothing) for x in logs]
         else:
             task = self._sparse_by_keras(y_true, labels, bad, by_keras)
         return Positions(task, mask=kept, bad_labels=bad, classes=classes)

@@ -251,7 +251,7 @@ def only_if(condition: Tensor, x: Tensor) -> Tensor:
 
 def subtract_at(x: Tensor, places: Tensor, amounts: Tensor) -> Tensor:
     """Subtracts amounts (rows,) at one place (rows,) of each row of x (passes, rows, classes)."""
-    # Not a scatter, which XLA can't fuse with what comes before and after it: see docs/decisions.md.
+    # Not a scatter, which XLA cannot fuse with its neighbours: see docs/decisions.md.
     here = ops.equal(ops.arange(x.shape[-1], dtype="int32"), ops.expand_dims(places, -1))
     return ops.where(here, x - ops.expand_dims(amounts, -1), x)
 

@@ -23,6 +23,7 @@ from rdrop_tf.losses.heads import (
 from rdrop_tf.losses.jensen_shannon import jensen_shannon
 from rdrop_tf.losses.kl_forward import kl_forward
 from rdrop_tf.losses.regression import ErrorLoss, huber, log_cosh
+from rdrop_tf.losses.smoothed import SmoothedSparseCategoricalCrossentropy
 from rdrop_tf.losses.squared_difference import squared_difference
 from rdrop_tf.losses.symmetric_kl import symmetric_kl
 
@@ -217,7 +218,7 @@ def _unwrap_function(loss: keras.losses.Loss) -> keras.losses.Loss:
 
 def _is_standard(loss: keras.losses.Loss) -> bool:
     """Whether `call` is Keras' own; a subclass that overrides it keeps its formula."""
-    return type(loss).call is _SPARSE.call
+    return type(loss).call in (_SPARSE.call, SmoothedSparseCategoricalCrossentropy.call)
 
 
 def _option(loss: keras.losses.Loss, name: str, default: Any) -> Any:

@@ -12,8 +12,9 @@ class Optimizer:
     Args:
         name: "adam" or "sgd".
         learning_rate: The peak.
-        schedule: How it falls to 0 after the peak: "cosine" or "linear".
-        warmup: The share of all steps that it rises for, linearly from 0.
+        schedule: How it falls after the peak: "cosine" or "linear" to 0 at the last step, or
+            "inverse_square_root".
+        warmup: How long it rises, linearly: below 1 a share of all steps, from 1 on a number.
         beta_1: Adam's.
         beta_2: Adam's.
         epsilon: Adam's.
@@ -60,6 +61,7 @@ class Recipe:
         validate_every: Every how many epochs the validation part is evaluated; after the last
             one it always is.
         probe_every: The same for the divergence of two passes.
+        average: Over how many of the last epochs the weights that are kept and tested are means.
         data: The task's own settings of the data.
         model: The task's own settings of the model.
 
@@ -83,6 +85,7 @@ class Recipe:
     optimizer: Optimizer
     validate_every: int = 1
     probe_every: int = 1
+    average: int = 1
     data: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
 

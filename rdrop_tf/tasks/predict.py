@@ -1,17 +1,15 @@
 """A trained run's answers to lines of input."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from rdrop_tf.tasks.registry import task_of_run
 from rdrop_tf.tasks.run_folder import RunFolder
-from rdrop_tf.tasks.task import Task
 
 
-def predict(folder: Path, lines: Iterable[str]) -> Sequence[str]:
+def predict(folder: Path, lines: Iterable[str]) -> Iterator[str]:
     """Predicts with a run's last weights.
 
     Args:
@@ -19,20 +17,16 @@ def predict(folder: Path, lines: Iterable[str]) -> Sequence[str]:
         lines: One input a line, in the task's form.
 
     Returns:
-        One line for each.
+        One line for each, as they come.
 
     Raises:
-        ValueError: If the folder is no finished run, or a line breaks the form; then nothing
-            is predicted.
+        ValueError: If the folder is no finished run, or, at the first answer, a line breaks the
+            form.
     """
     run = RunFolder.open(folder)
     task = task_of_run(run)
-    rows = [_read(task, number, line) for number, line in enumerate(lines, start=1)]
-    if not rows:
-        return []
     model = keras.saving.load_model(run.checkpoint("last"), compile=False)
-    batch = task.evaluation_batch
-    return task.write_lines(model.predict(task.inputs(rows), batch_size=batch, verbose=0))
+    return task.answer_lines(model, lines)
 
 
 def write_submissions(folder: Path, target: Path, data: str | None = None) -> Sequence[str]:
@@ -54,10 +48,3 @@ def write_submissions(folder: Path, target: Path, data: str | None = None) -> Se
     task = task_of_run(run, data)
     model = keras.saving.load_model(run.checkpoint("last"), compile=False)
     return task.submissions(model, target)
-
-
-def _read(task: Task, number: int, line: str) -> Any:
-    try:
-        return task.read_line(line)
-    except ValueError as error:
-        raise ValueError(f"line {number}: {error}") from error

@@ -1,7 +1,7 @@
 """What a task is: data, model, loss, metrics and the form of a line, put together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks.parts import Splits, Transform
+from rdrop_tf.tasks.parts import (
+    Part,
+    Splits,
+    Transform,
+    first_inputs,
+    training_batches,
+)
+from rdrop_tf.tasks.parts import predictions as predictions_of
 from rdrop_tf.training import make_optimizer
 
 
@@ -102,13 +109,31 @@ class Task(ABC):
         """Returns what is done to each training batch: augmentation, for one."""
         return None
 
+    def training_batches(self, seed: int) -> Any:
+        """Makes the batches of the training part: what `fit` takes, the same for the same seed."""
+        train = self.splits().train
+        return training_batches(train, self.recipe.batch_size, seed, self.transform(seed))
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many batches of `training_batches` an epoch has."""
+        return -(-self.splits().train.rows // self.recipe.batch_size)
+
+    def probe(self, rows: int) -> Nested:
+        """Returns inputs of the model on which two passes are compared."""
+        return first_inputs(self.splits().train, rows)
+
     @abstractmethod
     def divergence(self, first: Tensor, second: Tensor) -> Tensor:
         """Measures how far two predictions of the same examples are apart, per example."""
 
+    def answers(self, model: keras.Model, part: Part) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Returns the targets of a part and what the model answers, in the part's order."""
+        return predictions_of(model, part, self.evaluation_batch)
+
     @abstractmethod
     def figures(self, y: NDArray[Any], predictions: NDArray[Any]) -> Mapping[str, float]:
-        """Works out the metrics and the "loss" of a whole part from its predictions."""
+        """Works out the metrics of a whole part from the `answers`."""
 
     def picture(self, folder: Path, y: NDArray[Any], predictions: NDArray[Any]) -> None:  # noqa: B027
         """Draws what the test predictions show beside the learning curves, into a run's folder."""
@@ -131,6 +156,25 @@ class Task(ABC):
     @abstractmethod
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
         """Turns the model's predictions into one line for each input."""
+
+    def answer_lines(self, model: keras.Model, lines: Iterable[str]) -> Iterator[str]:
+        """Answers a user's lines, one for each.
+
+        Raises:
+            ValueError: If a line breaks the form; then nothing is answered.
+        """
+        rows = [self._numbered(number, line) for number, line in enumerate(lines, start=1)]
+        if rows:
+            batch = self.evaluation_batch
+            yield from self.write_lines(
+                model.predict(self.inputs(rows), batch_size=batch, verbose=0)
+            )
+
+    def _numbered(self, number: int, line: str) -> Any:
+        try:
+            return self.read_line(line)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
 
     def submissions(self, model: keras.Model, folder: Path) -> Sequence[str]:
         """Writes the answers to the test rows as the data set's benchmark takes them.

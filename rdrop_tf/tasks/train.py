@@ -14,13 +14,14 @@ from rdrop_tf.tasks.best_weights import BestWeights
 from rdrop_tf.tasks.consistency import PROBE_LOG, ConsistencyProbe
 from rdrop_tf.tasks.environment import describe_environment
 from rdrop_tf.tasks.logs import EpochLog, StepLog
-from rdrop_tf.tasks.parts import Splits, first_inputs, predictions, training_batches
+from rdrop_tf.tasks.parts import Splits
 from rdrop_tf.tasks.plots import plot_curves
 from rdrop_tf.tasks.progress import Progress, ProgressOfTraining
 from rdrop_tf.tasks.registry import make_task
 from rdrop_tf.tasks.run_folder import RunFolder, read_columns
 from rdrop_tf.tasks.task import Task
 from rdrop_tf.tasks.validation import Validation, as_logs, evaluate_part
+from rdrop_tf.training import AverageWeights
 
 # How many training examples the divergence of two passes is measured on.
 PROBE_EXAMPLES = 100
@@ -30,8 +31,9 @@ PROBE_EXAMPLES = 100
 class RunResult:
     """The final figures of a run, in the metric's own units (a share for accuracy).
 
-    `validation` and `test` are of the weights after the last epoch: every run of a comparison
-    gets the same budget. `best_validation` is the best epoch's, whose weights are
+    `test` is of the weights after the last epoch, or of the mean over the last `average` epochs
+    that the recipe asks for: every run of a comparison gets the same budget. `validation` is of
+    the last epoch. `best_validation` is the best epoch's, whose weights are
     `checkpoints/best.keras`. `test_figures` are all figures of the test part, the main one
     among them, and of the further parts.
     """
@@ -101,7 +103,7 @@ def train(
     task = task or make_task(recipe)
     parts = task.splits()
     keras.utils.set_random_seed(seed)
-    model = _compiled(task, alpha, parts)
+    model = _compiled(task, alpha)
     run.write_json("config.json", {"recipe": recipe.as_dict(), "alpha": alpha, "seed": seed})
     run.write_json("environment.json", describe_environment())
     # Also builds whatever evaluation makes, so that the first training step is like the others:
@@ -111,17 +113,22 @@ def train(
 
     best = BestWeights(f"val_{task.metric.name}", task.metric.higher_is_better)
     callbacks = [*_logs(run, task, model, parts, list(untrained)), best]
+    average = AverageWeights(recipe.average) if recipe.average > 1 else None
+    if average is not None:
+        callbacks.append(average)
     if progress is not None:
         say = describe or (lambda epoch: f"epoch {epoch} of {recipe.epochs}")
         callbacks.append(ProgressOfTraining(progress, work_of_an_epoch(alpha), say))
     model.fit(
-        training_batches(parts.train, recipe.batch_size, seed, task.transform(seed)),
+        task.training_batches(seed),
         epochs=recipe.epochs,
         callbacks=callbacks,
         shuffle=False,  # the batches are shuffled already
         verbose=0,
     )
-    y, predicted = predictions(model, parts.test, task.evaluation_batch)
+    if average is not None:
+        average.assign()
+    y, predicted = task.answers(model, parts.test)
     test_figures = {**task.figures(y, predicted), **_further_figures(model, task, parts)}
     task.picture(run.path, y, predicted)
     if checkpoints:
@@ -153,9 +160,9 @@ def work_of_an_epoch(alpha: float) -> float:
     return 2.0 if alpha else 1.0
 
 
-def _compiled(task: Task, alpha: float, parts: Splits) -> RDropModel:
+def _compiled(task: Task, alpha: float) -> RDropModel:
     recipe = task.recipe
-    steps = recipe.epochs * -(-parts.train.rows // recipe.batch_size)
+    steps = recipe.epochs * task.steps_an_epoch
     network = task.model()
     model = RDropModel(network, alpha=alpha, forward=recipe.forward, views=task.views)
     model.compile(optimizer=task.optimizer(network, steps), loss=task.loss())
@@ -169,7 +176,7 @@ def _logs(
     recipe = task.recipe
     # With alpha 0 there is one pass, and the 0 logged as `kl` was not measured.
     one_pass = model.one_pass
-    probed = first_inputs(parts.train, PROBE_EXAMPLES)
+    probed = task.probe(PROBE_EXAMPLES)
     return [
         Validation(task, parts.validation, recipe.validate_every),
         ConsistencyProbe(model.model, probed, task.divergence, recipe.probe_every),

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from rdrop_tf.tasks.parts import Part, predictions
+from rdrop_tf.tasks.parts import Part
 from rdrop_tf.tasks.task import Task
 
 
@@ -20,7 +20,7 @@ def evaluate_part(model: keras.Model, task: Task, part: Part) -> dict[str, float
     Returns:
         The figures by name.
     """
-    return dict(task.figures(*predictions(model, part, task.evaluation_batch)))
+    return dict(task.figures(*task.answers(model, part)))
 
 
 class Validation(keras.callbacks.Callback):

@@ -1,6 +1,7 @@
 """What surrounds a training step."""
 
+from rdrop_tf.training.average_weights import AverageWeights
 from rdrop_tf.training.optimizers import make_optimizer
-from rdrop_tf.training.schedules import WarmupLinearDecay
+from rdrop_tf.training.schedules import InverseSquareRoot, WarmupLinearDecay
 
-__all__ = ["WarmupLinearDecay", "make_optimizer"]
+__all__ = ["AverageWeights", "InverseSquareRoot", "WarmupLinearDecay", "make_optimizer"]

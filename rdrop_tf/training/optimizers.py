@@ -4,10 +4,13 @@ from typing import Any
 
 import keras
 
-from rdrop_tf.training.schedules import WarmupLinearDecay
+from rdrop_tf.training.schedules import InverseSquareRoot, WarmupLinearDecay
 
 OPTIMIZERS = ("adam", "sgd")
-SCHEDULES = ("cosine", "linear")
+SCHEDULES = ("cosine", "linear", "inverse_square_root")
+
+# Where fairseq's warm-up of an inverse square root begins.
+INITIAL_RATE = 1e-7
 
 NORMALISATIONS = (
     keras.layers.BatchNormalization,
@@ -33,7 +36,7 @@ def make_optimizer(
     clip_norm: float | None = None,
     accumulation: int = 1,
 ) -> keras.optimizers.Optimizer:
-    """Makes an optimizer whose rate rises, falls and reaches 0 at the last step.
+    """Makes an optimizer whose rate rises and falls; to 0 at the last step, but for inverse roots.
 
     Weight decay is decoupled from the gradient (AdamW, and the same for SGD) and leaves out
     biases and the scales and offsets of normalisation layers, as BERT does.
@@ -43,8 +46,9 @@ def make_optimizer(
         steps: Training steps of the whole run, accumulation slices counted one by one.
         learning_rate: The peak.
         name: "adam" or "sgd".
-        schedule: "cosine" or "linear".
-        warmup: The share of all steps that the rate rises for.
+        schedule: "cosine", "linear" or "inverse_square_root".
+        warmup: How long the rate rises: below 1 a share of all steps, from 1 on a number of
+            steps. The inverse square root needs some.
         beta_1: Adam's.
         beta_2: Adam's.
         epsilon: Adam's.
@@ -69,8 +73,8 @@ def make_optimizer(
         raise ValueError(f"an optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}")
     if schedule not in SCHEDULES:
         raise ValueError(f"a schedule must be one of {', '.join(SCHEDULES)}; got {schedule!r}")
-    if not 0 <= warmup <= 1:
-        raise ValueError(f"warmup is a share of all steps, from 0 to 1; got {warmup}")
+    if warmup < 0:
+        raise ValueError(f"warmup is a share of all steps or a number of steps; got {warmup}")
     rate = _schedule(schedule, learning_rate, max(1, steps), warmup)
     common: dict[str, Any] = {
         "weight_decay": weight_decay or None,
@@ -90,7 +94,9 @@ def make_optimizer(
 def _schedule(
     name: str, peak: float, steps: int, warmup: float
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    rising = max(1, round(warmup * steps)) if warmup else 0
+    rising = max(1, round(warmup * steps if warmup < 1 else warmup)) if warmup else 0
+    if name == "inverse_square_root":
+        return InverseSquareRoot(peak, rising, min(peak, INITIAL_RATE))
     if name == "linear":
         return WarmupLinearDecay(peak, max(steps, rising + 1), rising)
     if not rising:

@@ -58,3 +58,47 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             "total_steps": self.total_steps,
             "warmup_steps": self.warmup_steps,
         }
+
+
+@keras.saving.register_keras_serializable(package="rdrop_tf")
+class InverseSquareRoot(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly to a peak, then falls with the inverse square root of the step.
+
+    Formula, with t the step and W the warm-up's steps:
+
+        t < W      initial + (peak - initial) t / W
+        W <= t     peak sqrt(W / t)
+
+    fairseq's schedule, after "Attention Is All You Need" (arXiv 1706.03762, section 5.3).
+
+    Args:
+        peak: The highest rate.
+        warmup_steps: W, >= 1.
+        initial: The rate at step 0.
+
+    Raises:
+        ValueError: If `warmup_steps` is below 1.
+
+    Example:
+    >>> schedule = InverseSquareRoot(1.0, warmup_steps=4, initial=0.5)
+    >>> [float(schedule(step)) for step in (0, 2, 4, 16)]
+    [0.5, 0.75, 1.0, 0.5]
+    """
+
+    def __init__(self, peak: float, warmup_steps: int, initial: float = 0.0) -> None:
+        super().__init__()
+        if warmup_steps < 1:
+            raise ValueError(f"warmup_steps must be 1 or more; got {warmup_steps}")
+        self.peak, self.warmup_steps, self.initial = peak, warmup_steps, initial
+
+    def __call__(self, step: Tensor) -> Tensor:
+        """Returns the rate at a step."""
+        step = ops.cast(step, "float32")
+        rising = self.initial + (self.peak - self.initial) * step / self.warmup_steps
+        later = ops.maximum(step, ops.ones_like(step) * self.warmup_steps)
+        falling = self.peak * ops.sqrt(self.warmup_steps / later)
+        return ops.where(step < self.warmup_steps, rising, falling)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "initial": self.initial}

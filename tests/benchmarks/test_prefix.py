@@ -9,7 +9,7 @@ from benchmarks import prefix, report
 from rdrop_tf.models.choice import LEAST_SHARE, choose
 
 
-def test_smoke_mode_writes_every_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_smoke_mode_writes_every_figure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "prefix.csv"
     prefix.main(["--smoke", "--out", str(out), "--backends", keras.backend.backend()])
     rows = report.read(out)
@@ -21,7 +21,7 @@ def test_smoke_mode_writes_every_figure(tmp_path: Path, capsys: pytest.CaptureFi
     # One of three equal layers: a third, of which the second pass is saved.
     assert float(rows[1]["estimate"]) == pytest.approx(1 - 1 / 6, abs=5e-3)
     assert list(tmp_path.iterdir()) == [out]
-    assert "x two_calls, estimate" in capsys.readouterr().out
+    assert "x two_calls, estimate" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("build", prefix.MODELS.values(), ids=list(prefix.MODELS))

@@ -16,11 +16,11 @@ def test_lines_become_the_models_digits(trained: tuple[Path, RunResult]) -> None
     lines = [", ".join(f"{pixel:g}" for pixel in image.ravel()) for image in test.x[:20]]
     model = keras.saving.load_model(folder / "checkpoints" / "last.keras")
     expected = model.predict(test.x[:20], verbose=0).argmax(-1)
-    assert predict(folder, lines) == [str(digit) for digit in expected]
+    assert list(predict(folder, lines)) == [str(digit) for digit in expected]
 
 
 def test_no_lines_no_answers(trained: tuple[Path, RunResult]) -> None:
-    assert predict(trained[0], []) == []
+    assert list(predict(trained[0], [])) == []
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_no_lines_no_answers(trained: tuple[Path, RunResult]) -> None:
 )
 def test_a_bad_line_is_named(line: str, text: str, trained: tuple[Path, RunResult]) -> None:
     with pytest.raises(ValueError, match=text):
-        predict(trained[0], [PAPER, line, PAPER])
+        list(predict(trained[0], [PAPER, line, PAPER]))
 
 
 def test_one_line_is_a_batch_too(trained: tuple[Path, RunResult]) -> None:

@@ -143,10 +143,23 @@ def test_accumulation_averages_gradients() -> None:
     [
         ({"name": "lion"}, "an optimizer must be one of adam, sgd; got 'lion'"),
         ({"schedule": "step"}, "a schedule must be one of cosine, linear; got 'step'"),
-        ({"warmup": 1.5}, "warmup is a share of all steps, from 0 to 1; got 1.5"),
-        ({"warmup": -0.1}, "warmup is a share of all steps, from 0 to 1; got -0.1"),
+        ({"warmup": -0.1}, "warmup is a share of all steps or a number of steps; got -0.1"),
+        (
+            {"schedule": "inverse_square_root"},
+            "warmup_steps must be 1 or more; got 0",
+        ),
     ],
 )
 def test_bad_settings_are_named(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         make_optimizer(_network(), 10, learning_rate=RATE, **options)
+
+
+def test_an_inverse_square_root_rises_for_a_number_of_steps() -> None:
+    optimizer = make_optimizer(
+        _network(), 100, learning_rate=RATE, schedule="inverse_square_root", warmup=4
+    )
+    rates = _rates(optimizer, 16)
+    assert rates[0] == pytest.approx(1e-7)
+    assert rates.argmax() == 4
+    np.testing.assert_allclose(rates[[2, 4, 16]], [RATE / 2, RATE, RATE / 2], rtol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 from numpy.typing import NDArray
 
-from rdrop_tf.training import WarmupLinearDecay
+from rdrop_tf.training import InverseSquareRoot, WarmupLinearDecay
 
 
 def _expected(
@@ -57,3 +57,19 @@ def test_a_warm_up_beyond_the_steps_is_named(total: int, warmup: int) -> None:
     )
     with pytest.raises(ValueError, match=text):
         WarmupLinearDecay(1.0, total, warmup)
+
+
+def test_an_inverse_square_root_is_fairseqs() -> None:
+    """Formula of fairseq: lr = decay_factor / sqrt(step), decay_factor = peak * sqrt(warm-up)."""
+    schedule = InverseSquareRoot(5e-4, 4000, 1e-7)
+    for step in (0, 1, 3999, 4000, 4001, 300_000):
+        rising = 1e-7 + step * (5e-4 - 1e-7) / 4000
+        expected = rising if step < 4000 else 5e-4 * 4000**0.5 / step**0.5
+        assert float(schedule(step)) == pytest.approx(expected, rel=1e-5)
+    read = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
+    assert read.get_config() == schedule.get_config()
+
+
+def test_an_inverse_square_root_needs_a_warmup() -> None:
+    with pytest.raises(ValueError, match=r"warmup_steps must be 1 or more; got 0"):
+        InverseSquareRoot(1.0, 0)

@@ -146,7 +146,7 @@ def test_evaluation_gives_the_runs_figures(mnli: Run) -> None:
 def test_a_run_answers_lines_when_its_data_are_gone(sst2: Run) -> None:
     lines = ["the film is good and warm", "dull", "unheard-of words !"]
     expected = _answers(sst2, [lines]).argmax(-1)
-    assert predict(sst2.path, [f"{line}\n" for line in lines]) == [
+    assert list(predict(sst2.path, [f"{line}\n" for line in lines])) == [
         ["negative", "positive"][answer] for answer in expected
     ]
 
@@ -155,7 +155,7 @@ def test_two_sentences_stand_on_a_line(mrpc: Run, stsb: Run) -> None:
     first, second = ["the film is good", "a book"], ["the film is bad", "the book is fine"]
     lines = [f"{a}\t{b}" for a, b in zip(first, second, strict=True)]
     expected = _answers(mrpc, [first, second]).argmax(-1)
-    assert predict(mrpc.path, lines) == [
+    assert list(predict(mrpc.path, lines)) == [
         ["not_equivalent", "equivalent"][answer] for answer in expected
     ]
     scores = [float(line) for line in predict(stsb.path, lines)]
@@ -164,7 +164,7 @@ def test_two_sentences_stand_on_a_line(mrpc: Run, stsb: Run) -> None:
 
 def test_a_line_of_another_form_is_named(mrpc: Run) -> None:
     with pytest.raises(ValueError, match="line 2: a line must hold 2 texts"):
-        predict(mrpc.path, ["one\ttwo", "one"])
+        list(predict(mrpc.path, ["one\ttwo", "one"]))
 
 
 def test_the_checkpoint_and_the_preset_are_the_same_model(sst2: Run) -> None:

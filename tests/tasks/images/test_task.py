@@ -266,7 +266,7 @@ def test_lines_are_paths_of_images(trained: tuple[Path, RunResult], tmp_path: Pa
     images = _arrays()["x_test"]
     lines = [_png(tmp_path / f"{row}.png", image) for row, image in enumerate(images)]
     expected = _logits(folder, images).argmax(axis=1)
-    assert predict(folder, [f" {line}\n" for line in lines]) == [str(row) for row in expected]
+    assert list(predict(folder, [f" {line}\n" for line in lines])) == [str(row) for row in expected]
 
 
 def test_grey_images_are_answered_too(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_grey_images_are_answered_too(tmp_path: Path) -> None:
     images = _arrays(channels=1)["x_test"]
     lines = [_png(tmp_path / f"{row}.png", image) for row, image in enumerate(images)]
     expected = _logits(tmp_path / "run", images).argmax(axis=1)
-    assert predict(tmp_path / "run", lines) == [str(row) for row in expected]
+    assert list(predict(tmp_path / "run", lines)) == [str(row) for row in expected]
 
 
 def test_class_folders_train_and_answer_by_name(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_class_folders_train_and_answer_by_name(tmp_path: Path) -> None:
         "image_size": SIZE,
         "channels": 3,
     }
-    answers = predict(tmp_path / "run", [str(tmp_path / "data/test/class 0/0.png")])
+    answers = list(predict(tmp_path / "run", [str(tmp_path / "data/test/class 0/0.png")]))
     chosen = _logits(tmp_path / "run", arrays["x_test"][:1]).argmax()
     assert answers == [f"class {chosen}"]
 
@@ -308,7 +308,7 @@ def test_a_line_that_is_no_image(trained: tuple[Path, RunResult], tmp_path: Path
     good = _png(tmp_path / "good.png", _arrays()["x_test"][0])
     for bad in (tmp_path / "text.png", tmp_path / "missing.png"):
         with pytest.raises(ValueError, match=rf"line 2: .*the path of an image; got '.*{bad.name}"):
-            predict(trained[0], [good, str(bad)])
+            list(predict(trained[0], [good, str(bad)]))
 
 
 def test_lines_need_a_run(npz: Path) -> None:
