@@ -142,7 +142,10 @@ def test_accumulation_averages_gradients() -> None:
     ("options", "text"),
     [
         ({"name": "lion"}, "an optimizer must be one of adam, sgd; got 'lion'"),
-        ({"schedule": "step"}, "a schedule must be one of cosine, linear; got 'step'"),
+        (
+            {"schedule": "step"},
+            "a schedule must be one of cosine, linear, inverse_square_root; got 'step'",
+        ),
         ({"warmup": -0.1}, "warmup is a share of all steps or a number of steps; got -0.1"),
         (
             {"schedule": "inverse_square_root"},

@@ -96,7 +96,7 @@ class _Path:
 
         chosen = ops.cast(self.choose(left, position), "int32")
         logit = ops.take_along_axis(left, ops.expand_dims(chosen, 1), axis=1)[:, 0]
-        total = state.total + logit - normalizer
+        total = state.total + (logit - normalizer)
         total = ops.where(ops.isfinite(normalizer), total, float("nan"))
         is_end = ops.equal(chosen, self.rules.end_id)
         # Without a token that may follow, -inf; without numbers, NaN: both end here.

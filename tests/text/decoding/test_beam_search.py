@@ -121,7 +121,7 @@ def test_one_beam_is_greedy() -> None:
         other = greedy(decoder, decoder.sources(), **options)
         np.testing.assert_array_equal(one.tokens, other.tokens)
         np.testing.assert_array_equal(one.lengths, other.lengths)
-        np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-6, atol=1e-6)
         assert len(np.unique(numpy(one.lengths))) > 2
 
 

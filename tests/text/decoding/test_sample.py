@@ -24,7 +24,9 @@ def one_model(logits: list[list[float]]) -> Tables:
 
 
 def draws(decoder: Tables, **options: Any) -> np.ndarray:
-    found = sample(decoder, np.ones((ROWS, 1), "int32"), max_length=2, min_length=2, **options)
+    found = sample(
+        decoder, np.ones((ROWS, 1), "int32"), max_length=2, **{"min_length": 2, **options}
+    )
     tokens: np.ndarray = ops.convert_to_numpy(found.tokens)[:, 0]
     assert (tokens[:, 2] == END).all()
     return tokens[:, :2]
@@ -80,7 +82,7 @@ def test_only_the_kept_tokens_are_drawn(
 
 
 def test_of_equals_top_k_keeps_the_lowest() -> None:
-    tokens = draws(one_model([[0.0] * 8, [0.0] * 8]), top_k=2, min_length=2)
+    tokens = draws(one_model([[0.0] * 8, [0.0] * 8]), top_k=2)
     assert set(tokens.ravel().tolist()) == {3, 4}
 
 
