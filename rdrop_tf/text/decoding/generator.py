@@ -62,7 +62,7 @@ class Generator:
     ...
     ...     def step(self, tokens, position, constant, cache):
     ...         return 9.0 * ops.one_hot(ops.maximum(constant - position, 2), 10), cache
-    >>> generate = Generator(Countdown(), beams=3)
+    >>> generate = Generator(Countdown(), "greedy")
     >>> generate([[4], [6, 9]]).tokens[:, 0].tolist()
     [[4, 3, 2, 0, 0], [6, 5, 4, 3, 2]]
     """
