@@ -27,10 +27,6 @@ class Frontier:
     reused: frozenset[Key]
     stochastic: tuple[tuple[str, str], ...]
 
-    def opens(self, key: Key) -> bool:
-        """Whether a part of a nested model is reused."""
-        return any(reused[: len(key)] == key for reused in self.reused)
-
 
 def frontier_of(model: keras.Model) -> Frontier:
     """Returns the frontier of a model that has a graph; looked for once, then remembered.

@@ -15,7 +15,7 @@ _NORMAL = np.random.RandomState(0).standard_normal(65_537).astype("float32")
 
 
 def tensor_like(x: Any, length: int) -> Tensor:
-    """Returns a batch for a symbolic tensor: numbers in [0, 1), ids 0 and 1, True, "a".
+    """Returns a batch for a symbolic tensor: numbers from 0 to 1, ids 0 and 1, True, "a".
 
     Args:
         x: The symbolic tensor.

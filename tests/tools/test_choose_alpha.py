@@ -1,6 +1,7 @@
 import json
+from dataclasses import replace
 
-from rdrop_tf.recipes import DIGITS
+from rdrop_tf.recipes import DIGITS, Recipe
 from tools.choose_alpha import RESULTS, SEEDS, best_alpha
 
 
@@ -10,10 +11,10 @@ def test_the_recipes_alpha_is_the_one_that_was_chosen() -> None:
 
 def test_the_choice_was_made_with_the_recipes_other_settings() -> None:
     choice = json.loads((RESULTS / "digits-choice.json").read_text(encoding="utf-8"))
-    assert {**choice["recipe"], "alpha": DIGITS.alpha} == DIGITS.as_dict()
+    assert replace(Recipe.from_dict(choice["recipe"]), alpha=DIGITS.alpha) == DIGITS
 
 
 def test_the_runs_that_choose_are_not_those_that_report() -> None:
     report = json.loads((RESULTS / "digits.json").read_text(encoding="utf-8"))
     assert not set(SEEDS) & set(report["seeds"])
-    assert report["recipe"] == DIGITS.as_dict()
+    assert Recipe.from_dict(report["recipe"]) == DIGITS
