@@ -9,7 +9,13 @@ import keras
 from rdrop_tf._keras import in_symbolic_scope
 from rdrop_tf._typing import Nested
 from rdrop_tf.layers.saved_model_checks import check_backend, check_trainable, check_training
-from rdrop_tf.layers.saved_model_files import copy_files, fingerprint, folder_of, is_same
+from rdrop_tf.layers.saved_model_files import (
+    copy_files,
+    fingerprint,
+    folder_of,
+    is_same,
+    keep_folder,
+)
 from rdrop_tf.layers.saved_model_handle import resolve_handle
 from rdrop_tf.layers.saved_model_program import Program
 from rdrop_tf.layers.saved_model_specs import Calls, variable_of, variable_specs
@@ -113,6 +119,7 @@ class SavedModelLayer(keras.layers.Layer):
             self._positions = saved["positions"]
 
     def _open(self, folder: Path, stand_ins: dict[int, keras.Variable] | None = None) -> None:
+        keep_folder(self, folder)
         program = Program(folder, self.endpoint, self.training_endpoint, self.name, stand_ins)
         if self.trainable:
             check_trainable(program.views, self.handle)

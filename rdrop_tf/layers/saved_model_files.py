@@ -44,8 +44,31 @@ def is_same(folder: Path, known: str) -> bool:
     return (folder / "saved_model.pb").is_file() and fingerprint(folder) == known
 
 
+class _OwnFolder:
+    """A folder that is deleted with the last object that keeps it."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="rdrop_tf_"))
+        weakref.finalize(self, shutil.rmtree, str(self.path), ignore_errors=True)
+
+
+_OWN_FOLDERS: weakref.WeakValueDictionary[str, _OwnFolder] = weakref.WeakValueDictionary()
+
+
 def folder_of(owner: Any) -> Path:
-    """Makes a folder that is deleted with the object it belongs to."""
-    folder = mkdtemp(prefix="rdrop_tf_")
-    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    """Makes a folder that lives as long as an object, and as all that `keep_folder`."""
+    own = _OwnFolder()
+    _OWN_FOLDERS[str(own.path.resolve())] = own
+    owner.own_folder = own
+    return own.path
+
+
+def keep_folder(owner: Any, folder: Path) -> None:
+    """Lets an object keep a folder that was made for another; any other folder is left alone.
+
+    A model that is loaded from a file finds the folder of the model that wrote it, and would lose
+    its files with that model.
+    """
+    own = _OWN_FOLDERS.get(str(folder.resolve()))
+    if own is not None:
+        owner.own_folder = own
