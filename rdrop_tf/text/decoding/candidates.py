@@ -3,7 +3,7 @@
 from keras import ops
 
 from rdrop_tf._typing import Tensor
-from rdrop_tf.text.decoding.arrays import top_k
+from rdrop_tf.text.decoding.arrays import top_k_of_many
 from rdrop_tf.text.decoding.rules import Rules
 
 
@@ -34,7 +34,7 @@ def best_of_each_row(
     # Those that are ruled out among the best must leave enough others.
     spare = len(never) + (1 if rules.min_length else 0)
     choice = rules.without_repeats(logits, history, position)
-    values, ids = top_k(choice, min(classes, count + spare))
+    values, ids = top_k_of_many(choice, min(classes, count + spare))
     is_end = ops.equal(ids, rules.end_id)
     out = ops.logical_and(is_end, position < rules.min_length)
     for i in never:

@@ -83,8 +83,8 @@ def sample(
     ...         return source[:, :1], ()
     ...
     ...     def step(self, tokens, position, constant, cache):
-    ...         first = ops.equal(position, 0)
-    ...         logits = ops.where(first, [0.0, 0.0, -99.0, 9.0, 9.0], [0.0, 0.0, 99.0, 0.0, 0.0])
+    ...         flips = ops.array([[0.0, 0.0, -99.0, 9.0, 9.0], [0.0, 0.0, 99.0, 0.0, 0.0]])
+    ...         logits = ops.take(flips, ops.minimum(position, 1), axis=0)
     ...         return logits + ops.zeros_like(constant, "float32"), cache
     >>> heads = sample(Coin(), np.ones((1000, 1), "int32"), seed=1).tokens[:, 0, 0]
     >>> 450 < int(ops.sum(ops.cast(heads == 3, "int32"))) < 550
