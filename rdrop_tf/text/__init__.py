@@ -1,1 +1,17 @@
 """Text in, text out: tokens, batches of them, sequence models and how they are decoded."""
+
+from rdrop_tf.text.batches import TokenBatches
+from rdrop_tf.text.parallel import read_parallel
+from rdrop_tf.text.parallel_text import ParallelText
+from rdrop_tf.text.subwords import Subwords
+from rdrop_tf.text.tfds_pairs import read_tfds
+from rdrop_tf.text.transformer import Transformer
+
+__all__ = [
+    "ParallelText",
+    "Subwords",
+    "TokenBatches",
+    "Transformer",
+    "read_parallel",
+    "read_tfds",
+]
