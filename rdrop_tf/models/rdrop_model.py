@@ -120,6 +120,9 @@ class RDropModel(BackendStep, keras.Model):
         self.ce_tracker = keras.metrics.Mean(name="ce")
         self.kl_tracker = keras.metrics.Mean(name="kl")
         self.bad_labels_tracker = keras.metrics.Sum(name="bad_labels")
+        self.gradient_norm_tracker = keras.metrics.Mean(name="gradient_norm")
+        self._log_gradient_norm = False
+        self._traces = 0.0
         if hasattr(model, "output_names"):
             self.output_names = list(model.output_names)
         self._evaluating = False
@@ -148,6 +151,32 @@ class RDropModel(BackendStep, keras.Model):
         self.alpha_weights.change(alpha)
         if self.one_pass != was_one_pass and self.train_function is not None:
             self.make_train_function(force=True)
+
+    @property
+    def log_gradient_norm(self) -> bool:
+        """Whether `fit` logs `gradient_norm`, the mean of the steps' norms; False by default.
+
+        It is the Euclidean norm of all gradients together, of the global batch and without the
+        loss scale, before they are clipped. With `gradient_accumulation_steps` it is that of each
+        slice. Steps that a loss scale has skipped do not count.
+        """
+        return self._log_gradient_norm
+
+    @log_gradient_norm.setter
+    def log_gradient_norm(self, log: bool) -> None:
+        changes = log != self._log_gradient_norm
+        self._log_gradient_norm = log
+        if changes and self.train_function is not None:
+            self.make_train_function(force=True)
+
+    @property
+    def traces(self) -> int:
+        """How often the training step was traced: about once for each new shape of a batch.
+
+        A number that grows from epoch to epoch says that steps are compiled again and again.
+        Where nothing is compiled (`run_eagerly=True`, Torch) it is the number of steps.
+        """
+        return round(self._traces)
 
     @property
     def one_pass(self) -> bool:
@@ -263,6 +292,8 @@ class RDropModel(BackendStep, keras.Model):
         results.pop(self.bad_labels_tracker.name, None)
         if self._evaluating:
             results.pop(self.kl_tracker.name, None)
+        if self._evaluating or not self._log_gradient_norm:
+            results.pop(self.gradient_norm_tracker.name, None)
         return results
 
     # Data

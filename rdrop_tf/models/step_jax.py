@@ -1,12 +1,13 @@
 """The training step on JAX: Keras' own, with the passes inside its stateless loss."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.replicas import OneReplica
-from rdrop_tf.models.training_step import log_terms, step_loss
+from rdrop_tf.models.training_step import log_gradient_norm, log_terms, step_loss
 
 if TYPE_CHECKING:
     _Base = Any
@@ -25,6 +26,7 @@ class JaxStep(_Base):
 
     def train_step(self, state: _State, data: Nested) -> tuple[dict[str, Tensor], _State]:
         """Takes one optimizer step; returns the logs and the new state."""
+        self._traces += 1.0
         if self.one_pass or self.every == 1:
             return self._keras_step(state, data, 1 if self.one_pass else self.passes)
         return self._step_by_turns(state, data)
@@ -55,8 +57,43 @@ class JaxStep(_Base):
         self, state: _State, data: Nested, passes: int
     ) -> tuple[dict[str, Tensor], _State]:
         self._passes_of_step = passes
-        logs, state = super().train_step(state, data)
+        take = self._step_with_norm if self.log_gradient_norm else super().train_step
+        logs, state = take(state, data)
         return dict(logs), state
+
+    def _step_with_norm(
+        self, state: _State, data: Nested
+    ) -> tuple[Mapping[str, Tensor], tuple[Any, ...]]:
+        """What Keras' own step does, with a look at the gradients."""
+        import jax
+
+        trainable, non_trainable, optimizer_variables, metrics = state
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        differentiate = jax.value_and_grad(self.compute_loss_and_updates, has_aux=True)
+        (_, (loss, prediction, non_trainable, metrics)), gradients = differentiate(
+            trainable,
+            non_trainable,
+            metrics,
+            x,
+            y,
+            sample_weight,
+            training=True,
+            optimizer_variables=optimizer_variables,
+        )
+        mapping = [
+            *zip(self.metrics_variables, metrics, strict=True),
+            *zip(self.optimizer.variables, optimizer_variables, strict=True),
+        ]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            log_gradient_norm(self, gradients)
+        metrics = [scope.get_current_value(v) for v in self.metrics_variables]
+        trainable, optimizer_variables = self.optimizer.stateless_apply(
+            optimizer_variables, gradients, trainable
+        )
+        logs, metrics = self._update_metrics_variables(
+            metrics, loss, x, y, prediction, sample_weight
+        )
+        return logs, (trainable, non_trainable, optimizer_variables, metrics)
 
     def compute_loss_and_updates(
         self,

@@ -13,7 +13,7 @@ from keras import tree
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.seeds import seed_states
-from rdrop_tf.models.training_step import StepLoss, log_terms, step_loss
+from rdrop_tf.models.training_step import StepLoss, log_gradient_norm, log_terms, step_loss
 
 if TYPE_CHECKING:
     _Base = Any
@@ -30,7 +30,8 @@ class TensorFlowStep(_Base):
 
     def train_step(self, data: Nested) -> dict[str, Tensor]:
         """Takes one optimizer step; returns the logs."""
-        if self.one_pass and _replicas().count == 1:
+        self._traces += 1.0 / _replicas().count
+        if self.one_pass and _replicas().count == 1 and not self.log_gradient_norm:
             return dict(super().train_step(data))
         if self.one_pass or self.every == 1:
             self._step(data, 1 if self.one_pass else self.passes)
@@ -75,7 +76,9 @@ class TensorFlowStep(_Base):
             loss = self._loss(x, y, sample_weight, passes=passes)
             scaled = self.optimizer.scale_loss(loss.total)
         variables = self.trainable_weights  # read now: the first call may have built them
-        gradients = tape.gradient(scaled, variables)
+        gradients = _summed(tape.gradient(scaled, variables))
+        if self.log_gradient_norm:
+            log_gradient_norm(self, [_dense(g) for g in gradients])
         self.optimizer.apply(_for_each_replica(self.optimizer, gradients), variables)
         self._log(loss)
         self.compute_metrics(x, y, loss.prediction, sample_weight)
@@ -166,8 +169,18 @@ class _OwnNoise:
                 variable.assign(state + tf.constant([0, 1], state.dtype))
 
 
+def _summed(gradients: list[Tensor]) -> list[Tensor]:
+    """Sums gradients over the replicas."""
+    replicas = _replicas()
+    if replicas.count == 1:
+        return gradients
+    present = [g for g in gradients if g is not None]
+    summed = iter(replicas.sum(present) if present else [])
+    return [None if g is None else next(summed) for g in gradients]
+
+
 def _for_each_replica(optimizer: Any, gradients: list[Tensor]) -> list[Tensor]:
-    """Sums gradients over the replicas, clips them, and hands each replica its share.
+    """Clips gradients that are summed over the replicas, and hands each replica its share.
 
     The optimizer clips what it gets and then sums over the replicas. Given 1/N of the
     clipped sum it has nothing left to clip, and its sum is the clipped sum.
@@ -175,10 +188,14 @@ def _for_each_replica(optimizer: Any, gradients: list[Tensor]) -> list[Tensor]:
     replicas = _replicas()
     if replicas.count == 1:
         return gradients
-    present = [g for g in gradients if g is not None]
-    summed = iter(replicas.sum(present) if present else [])
-    gradients = [None if g is None else next(summed) for g in gradients]
     return [_times(g, 1.0 / replicas.count) for g in _clip(optimizer, gradients)]
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """Adds up the slices of an embedding's gradient, of which several may be of one row."""
+    import tensorflow as tf
+
+    return None if gradient is None else tf.convert_to_tensor(gradient)
 
 
 def _clip(optimizer: Any, gradients: list[Tensor]) -> list[Tensor]:

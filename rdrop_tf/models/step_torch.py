@@ -6,7 +6,7 @@ import keras
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.replicas import OneReplica
-from rdrop_tf.models.training_step import log_terms, step_loss
+from rdrop_tf.models.training_step import log_gradient_norm, log_terms, step_loss
 
 if TYPE_CHECKING:
     _Base = Any
@@ -19,8 +19,11 @@ class TorchStep(_Base):
 
     def train_step(self, data: Nested) -> dict[str, Tensor]:
         """Takes one optimizer step; returns the logs."""
-        if self.one_pass:
+        self._traces += 1.0
+        if self.one_pass and not self.log_gradient_norm:
             return dict(super().train_step(data))
+        if self.one_pass:
+            return self._step(data, 1)
         turn = int(self.optimizer.iterations) % self.every == 0
         return self._step(data, self.passes if turn else 1)
 
@@ -39,7 +42,10 @@ class TorchStep(_Base):
         self.optimizer.scale_loss(loss.total).backward()
         variables = list(self.trainable_weights)
         with torch.no_grad():
-            self.optimizer.apply([v.value.grad for v in variables], variables)
+            gradients = [v.value.grad for v in variables]
+            if self.log_gradient_norm:
+                log_gradient_norm(self, gradients)
+            self.optimizer.apply(gradients, variables)
             self._loss_tracker.update_state(loss.total, sample_weight=loss.rows)
             log_terms(self, loss, loss.task, loss.divergence)
         return dict(self.compute_metrics(x, y, loss.prediction, sample_weight))

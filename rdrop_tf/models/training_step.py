@@ -1,8 +1,8 @@
 """What one training step computes, the same on every backend."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
@@ -91,3 +91,22 @@ def log_terms(model: "RDropModel", loss: StepLoss, task: Tensor, divergence: Ten
         model.kl_tracker.update_state(divergence, sample_weight=loss.rows)
     if loss.bad_labels is not None:
         model.bad_labels_tracker.update_state(ops.cast(loss.bad_labels, "float32"))
+
+
+def log_gradient_norm(model: "RDropModel", gradients: Sequence[Any]) -> None:
+    """Updates the running mean of `gradient_norm` with that of the whole batch.
+
+    Args:
+        model: The compiled RDropModel.
+        gradients: Dense gradients of the scaled loss; None where a variable has none.
+    """
+    present = [ops.cast(g, "float32") for g in gradients if g is not None]
+    norm = ops.sqrt(sum(ops.sum(ops.square(g)) for g in present))
+    scale = getattr(model.optimizer, "dynamic_scale", None)
+    if scale is None:
+        model.gradient_norm_tracker.update_state(norm)
+        return
+    # A step whose gradients overflow is skipped by the optimizer.
+    is_taken = ops.isfinite(norm)
+    norm = ops.where(is_taken, norm / ops.cast(scale, "float32"), 0.0)
+    model.gradient_norm_tracker.update_state(norm, sample_weight=ops.cast(is_taken, "float32"))

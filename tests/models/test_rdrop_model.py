@@ -179,6 +179,32 @@ def test_no_retracing_over_100_steps_with_a_ragged_last_batch(forward: str) -> N
     x, y = zoo.features()
     rdrop.fit(x[:37], y[:37], batch_size=8, epochs=20, verbose=0)
     assert model.training_calls / (2 if forward == "two_calls" else 1) <= 2
+    assert rdrop.traces <= 2
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Torch traces nothing")
+def test_traces_grow_with_the_shapes_of_batches() -> None:
+    rdrop = RDropModel(keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(3)]))
+    rdrop.compile("sgd", sparse())
+    assert rdrop.traces == 0
+    rdrop.fit(np.ones((8, 4)), np.zeros(8), batch_size=8, epochs=3, verbose=0)
+    before = rdrop.traces
+    assert before >= 1
+    rdrop.fit(np.ones((3, 4)), np.zeros(3), batch_size=3, epochs=3, verbose=0)
+    assert before < rdrop.traces <= before + 2
+
+
+@pytest.mark.tensorflow
+def test_two_replicas_trace_a_step_once() -> None:
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        network = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)])
+        network.add(keras.layers.Dense(3))
+        rdrop = RDropModel(network)
+        rdrop.compile("sgd", sparse())
+    rdrop.fit(np.ones((8, 4)), np.zeros(8), batch_size=8, epochs=3, verbose=0)
+    assert 1 <= rdrop.traces <= 2
 
 
 def test_evaluate_and_predict_call_the_model_once_a_batch() -> None:
