@@ -1,6 +1,7 @@
 """What users may write behind an option, and the sentence where they may not."""
 
 import argparse
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -53,6 +54,19 @@ def epochs(text: str) -> int:
     return _whole_number(text, "the number of epochs", 1, 1_000_000)
 
 
+def setting(text: str) -> tuple[list[str], Any]:
+    """Reads the path of a setting and its value: JSON, or else a text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(
+            f"a setting must be NAME=VALUE, such as data.lower=true; got {text!r}"
+        )
+    try:
+        return name.split("."), json.loads(value)
+    except json.JSONDecodeError:
+        return name.split("."), value
+
+
 def recipe(text: str) -> Recipe:
     """Finds the recipe of that name."""
     try:
@@ -67,6 +81,14 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=epochs, metavar="E", help="default: the recipe's")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="a new or empty folder; default: one under runs/"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        type=setting,
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the recipe, such as batch_size=2048; may be repeated",
     )
     add_settings(parser)
 
@@ -94,6 +116,8 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         ValueError: If the recipe has no such setting.
     """
     recipe: Recipe = args.recipe
+    for path, value in getattr(args, "set", []):
+        recipe = _with_setting(recipe, path, value)
     data = {"folder": args.data, "strict": args.strict}
     model = {"preset": args.preset, "lora": args.lora}
     return replace(
@@ -102,6 +126,35 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         data=_changed(recipe, "data", recipe.data, data),
         model=_changed(recipe, "model", recipe.model, model),
     )
+
+
+def _with_setting(recipe: Recipe, path: list[str], value: Any) -> Recipe:
+    """Returns the recipe with one of its settings changed."""
+    settings = recipe.as_dict()
+    *outer, last = path
+    inner: Any = settings
+    for name in outer:
+        inner = inner.get(name) if isinstance(inner, dict) else None
+    known = sorted(inner) if isinstance(inner, dict) else []
+    # What a named size is changed by is empty in most recipes.
+    if last not in known and outer != ["model", "changes"]:
+        raise ValueError(
+            f"--set names a setting of the recipe; got {'.'.join(path)}, and "
+            f"{'.'.join(outer) or repr(recipe.name)} has {', '.join(known) or 'none'}"
+        )
+    _check_kind(".".join(path), inner.get(last), value)
+    inner[last] = value
+    return Recipe.from_dict(settings)
+
+
+def _check_kind(name: str, old: Any, new: Any) -> None:
+    kinds: Any = (int, float) if isinstance(old, float) else type(old)
+    is_other_bool = isinstance(new, bool) is not isinstance(old, bool)
+    if old is not None and (not isinstance(new, kinds) or is_other_bool):
+        raise ValueError(
+            f"{name} must be of the kind of its value in the recipe, {json.dumps(old)}; "
+            f"got {json.dumps(new)}"
+        )
 
 
 OPTIONS = {"folder": "--data", "strict": "--strict", "preset": "--preset", "lora": "--lora"}

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from rdrop_tf.cli import arguments
 
@@ -9,13 +10,19 @@ from rdrop_tf.cli import arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what the command takes."""
     arguments.add_run(parser)
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="RUN",
+        help="another run of translation: is RUN better than it, or only luckier?",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Evaluates both checkpoints and prints a table."""
     from rdrop_tf.tasks import evaluate
 
-    metrics, figures = evaluate(args.run)
+    metrics, figures, notes = evaluate(args.run, args.against)
     parts = list(next(iter(figures.values())))
     width = 2 + max(len(metric.name) for metric in metrics)
     print(_row("", "", parts, width))
@@ -23,6 +30,8 @@ def run(args: argparse.Namespace) -> None:
         for checkpoint, by_part in figures.items():
             cells = [metric.show(by_part[part][metric.name]) for part in parts]
             print(_row(metric.name, checkpoint, cells, width))
+    for note in notes:
+        print(note)
 
 
 def _row(name: str, checkpoint: str, cells: Sequence[str], width: int) -> str:

@@ -5,10 +5,13 @@ from rdrop_tf.recipes.glue import GLUE
 from rdrop_tf.recipes.images import IMAGES
 from rdrop_tf.recipes.measured import measured
 from rdrop_tf.recipes.recipe import Optimizer, Recipe
+from rdrop_tf.recipes.translation import TRANSLATION
 
 __all__ = ["DIGITS", "RECIPES", "Optimizer", "Recipe", "find_recipe", "measured"]
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS, *GLUE, *IMAGES)}
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (DIGITS, *GLUE, *IMAGES, *TRANSLATION)
+}
 
 
 def find_recipe(name: str) -> Recipe:
@@ -27,6 +30,10 @@ def find_recipe(name: str) -> Recipe:
     >>> find_recipe("digits").task
     'digits'
     """
-    if name not in RECIPES:
-        raise ValueError(f"a recipe must be one of {', '.join(RECIPES)}; got {name!r}")
-    return RECIPES[name]
+    if name in RECIPES:
+        return RECIPES[name]
+    data, _, _ = name.rpartition("/")
+    pairs = [other.removeprefix(f"{data}/") for other in RECIPES if other.startswith(f"{data}/")]
+    if pairs:
+        raise ValueError(f"{data} has recipes for the pairs {', '.join(pairs)}; got {name!r}")
+    raise ValueError(f"a recipe must be one of {', '.join(RECIPES)}; got {name!r}")

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from rdrop_tf.tasks.registry import task_of_run
 from rdrop_tf.tasks.run_folder import RunFolder
@@ -17,34 +19,61 @@ CHECKPOINTS = ("last", "best")
 class Evaluation(NamedTuple):
     """All figures of each checkpoint on "validation", "test" and the data's further parts.
 
-    `metrics` says how people read them, the main one first.
+    `metrics` says how people read them, the main one first. `notes` are lines on the test part's
+    figures of the last weights: intervals, signatures, the test against another run.
     """
 
     metrics: Sequence[Metric]
     figures: Mapping[str, Mapping[str, Mapping[str, float]]]
+    notes: Sequence[str] = ()
 
 
-def evaluate(folder: Path) -> Evaluation:
+def evaluate(folder: Path, against: Path | None = None) -> Evaluation:
     """Evaluates both checkpoints of a run on every part but the training part.
 
     Args:
         folder: A folder that `train` wrote.
+        against: The folder of another run, whose last weights are compared with this one's on the
+            test part, example by example.
 
     Returns:
         The figures of "last" and "best".
 
     Raises:
-        ValueError: If the folder is no finished run.
+        ValueError: If a folder is no finished run, the task has no paired test, or the runs were
+            tested on different examples.
     """
     run = RunFolder.open(folder)
     task = task_of_run(run)
     splits = task.splits()
     parts = {"validation": splits.validation, "test": splits.test, **splits.more}
-    figures = {}
+    figures, notes = {}, list[str]()
     for which in CHECKPOINTS:
-        model = keras.saving.load_model(run.checkpoint(which), compile=False)
+        model = _load(run, which)
         figures[which] = {name: evaluate_part(model, task, part) for name, part in parts.items()}
+        if which == "last":
+            y, predictions = task.answers(model, splits.test)
+            notes += task.notes(y, predictions)
+            if against is not None:
+                notes += task.difference(y, predictions, _answers_of(against, y))
     # A further part's own figures stand in that part's column already.
     known = figures["last"]["test"]
     shown = [metric for metric in [task.metric, *task.more_metrics] if metric.name in known]
-    return Evaluation(shown, figures)
+    return Evaluation(shown, figures, notes)
+
+
+def _answers_of(folder: Path, expected: NDArray[Any]) -> NDArray[Any]:
+    """Returns another run's answers to the same test part."""
+    run = RunFolder.open(folder)
+    task = task_of_run(run)
+    y, predictions = task.answers(_load(run, "last"), task.splits().test)
+    if not np.array_equal(y, expected):
+        raise ValueError(
+            f"two runs must be tested on the same examples; got {str(folder)!r}, whose recipe is "
+            f"{task.recipe.name!r} with {len(y)} others"
+        )
+    return predictions
+
+
+def _load(run: RunFolder, which: str) -> keras.Model:
+    return keras.saving.load_model(run.checkpoint(which), compile=False)

@@ -13,6 +13,7 @@ TASKS = {
     "digits": ("rdrop_tf.tasks.digits", "Digits"),
     "images": ("rdrop_tf.tasks.images.task", "Images"),
     "glue": ("rdrop_tf.tasks.glue.task", "Glue"),
+    "translation": ("rdrop_tf.tasks.translation.task", "Translation"),
 }
 
 

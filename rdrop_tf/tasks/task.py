@@ -72,6 +72,9 @@ class Task(ABC):
     # every pass the same input.
     views = 1
 
+    # Whether the norm of the gradient is logged.
+    logs_gradient_norm = False
+
     # Rows a batch of evaluation: one number, so that it never decides a figure.
     evaluation_batch = 512
 
@@ -114,6 +117,10 @@ class Task(ABC):
         train = self.splits().train
         return training_batches(train, self.recipe.batch_size, seed, self.transform(seed))
 
+    def watchers(self, batches: Any) -> Sequence[keras.callbacks.Callback]:
+        """Returns callbacks that add figures of the training batches to an epoch's logs."""
+        return ()
+
     @property
     def steps_an_epoch(self) -> int:
         """How many batches of `training_batches` an epoch has."""
@@ -134,6 +141,26 @@ class Task(ABC):
     @abstractmethod
     def figures(self, y: NDArray[Any], predictions: NDArray[Any]) -> Mapping[str, float]:
         """Works out the metrics of a whole part from the `answers`."""
+
+    def notes(self, y: NDArray[Any], predictions: NDArray[Any]) -> Sequence[str]:
+        """Returns what else is to be said of a part's figures, a line each: intervals, for one."""
+        return ()
+
+    def difference(
+        self, y: NDArray[Any], predictions: NDArray[Any], others: NDArray[Any]
+    ) -> Sequence[str]:
+        """Tests whether these predictions are better than others of the same part.
+
+        Returns:
+            Lines that say by how much, and whether chance explains it.
+
+        Raises:
+            ValueError: If the task has no such test, as most.
+        """
+        raise ValueError(
+            "a paired test is for runs of translation; got one of "
+            f"{self.recipe.name!r}: leave --against out, and compare seeds by `rdrop compare`"
+        )
 
     def picture(self, folder: Path, y: NDArray[Any], predictions: NDArray[Any]) -> None:  # noqa: B027
         """Draws what the test predictions show beside the learning curves, into a run's folder."""

@@ -111,8 +111,13 @@ def train(
     untrained = as_logs(evaluate_part(model, task, parts.validation))
     model.optimizer.build(model.trainable_variables)
 
+    batches = task.training_batches(seed)
     best = BestWeights(f"val_{task.metric.name}", task.metric.higher_is_better)
-    callbacks = [*_logs(run, task, model, parts, list(untrained)), best]
+    callbacks = [
+        *task.watchers(batches),
+        *_logs(run, task, model, parts, list(untrained)),
+        best,
+    ]
     average = AverageWeights(recipe.average) if recipe.average > 1 else None
     if average is not None:
         callbacks.append(average)
@@ -120,7 +125,7 @@ def train(
         say = describe or (lambda epoch: f"epoch {epoch} of {recipe.epochs}")
         callbacks.append(ProgressOfTraining(progress, work_of_an_epoch(alpha), say))
     model.fit(
-        task.training_batches(seed),
+        batches,
         epochs=recipe.epochs,
         callbacks=callbacks,
         shuffle=False,  # the batches are shuffled already
@@ -166,6 +171,7 @@ def _compiled(task: Task, alpha: float) -> RDropModel:
     network = task.model()
     model = RDropModel(network, alpha=alpha, forward=recipe.forward, views=task.views)
     model.compile(optimizer=task.optimizer(network, steps), loss=task.loss())
+    model.log_gradient_norm = task.logs_gradient_norm
     return model
 
 
@@ -176,12 +182,15 @@ def _logs(
     recipe = task.recipe
     # With alpha 0 there is one pass, and the 0 logged as `kl` was not measured.
     one_pass = model.one_pass
+    by_step = ["loss", "ce"] if one_pass else ["loss", "ce", "kl"]
+    if model.log_gradient_norm:
+        by_step.append("gradient_norm")
     probed = task.probe(PROBE_EXAMPLES)
     return [
         Validation(task, parts.validation, recipe.validate_every),
         ConsistencyProbe(model.model, probed, task.divergence, recipe.probe_every),
         EpochLog(run.epochs, fields=[*validated, PROBE_LOG], without=["kl"] if one_pass else []),
-        StepLog(run.steps, ["loss", "ce"] if one_pass else ["loss", "ce", "kl"]),
+        StepLog(run.steps, by_step),
     ]
 
 

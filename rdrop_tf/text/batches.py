@@ -90,6 +90,7 @@ class TokenBatches(keras.utils.PyDataset):
         source_subwords: Subwords,
         target_subwords: Subwords,
         *,
+        rows: tuple[Rows, Rows] | None = None,
         dropout: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
@@ -100,6 +101,7 @@ class TokenBatches(keras.utils.PyDataset):
             text: The pairs.
             source_subwords: The vocabulary of the sources.
             target_subwords: The vocabulary of the targets; may be the same object.
+            rows: The token ids of both sides without dropout, where they are known already.
             dropout: See `Subwords.encode`; above 0 each epoch has its own segmentation, a
                 function of (seed, epoch).
             seed: Of the segmentations and the order.
@@ -121,7 +123,7 @@ class TokenBatches(keras.utils.PyDataset):
             )
             return source, target
 
-        plain = [subwords.encode(lines) for subwords, lines in sides]
+        plain = rows or [subwords.encode(lines) for subwords, lines in sides]
         return cls(*plain, seed=seed, redraw=redraw if dropout else None, **kwargs)
 
     @property
@@ -138,6 +140,11 @@ class TokenBatches(keras.utils.PyDataset):
     def padding_share(self) -> float:
         """Share of this epoch's source and target tokens that are padding."""
         return padding_share(self._plan, *_lengths(self._rows))
+
+    @property
+    def target_tokens(self) -> int:
+        """Target tokens of this epoch's batches, those at the ends included, no padding."""
+        return int(_lengths(self._rows)[1].sum())
 
     def move_to(self, epoch: int, batch: int = 0) -> None:
         """Goes to a batch: it is number 0 until the epoch's end, and what is left is the length.

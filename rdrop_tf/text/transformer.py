@@ -169,6 +169,11 @@ class Transformer(keras.Model):
         return cls(source_vocabulary, target_vocabulary, **(arguments_of(size) | overrides))
 
     @property
+    def vocabularies(self) -> tuple[int, int]:
+        """How many ids there are for source and target tokens."""
+        return self._arguments.source_vocabulary, self._arguments.target_vocabulary
+
+    @property
     def longest(self) -> int | None:
         """The longest source or target it takes, in tokens; None for any."""
         return self._arguments.max_length if self._arguments.positions == "learned" else None

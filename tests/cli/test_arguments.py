@@ -95,3 +95,33 @@ def test_an_option_that_a_recipe_has_no_setting_for_is_refused(option: str, what
     )
     with pytest.raises(ValueError, match=text):
         _recipe_of(f"digits {option}")
+
+
+def test_any_setting_of_a_recipe_can_be_changed() -> None:
+    line = "multi30k/en-de --set batch_size=512 --set data.lower=true --set model.size=base"
+    changed = _recipe_of(f"{line} --set model.changes.dropout=0.3 --set optimizer.warmup=10")
+    assert (changed.batch_size, changed.data["lower"]) == (512, True)
+    assert (changed.model["size"], changed.model["changes"]) == ("base", {"dropout": 0.3})
+    assert changed.optimizer.warmup == 10
+    assert changed.data["kind"] == find_recipe("multi30k/en-de").data["kind"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("data.size=3", r"got data.size, and data has folder, joint, kind, "),
+        ("batchsize=3", r"got batchsize, and 'multi30k/en-de' has alpha, average, batch_size"),
+        ("batch_size.x=3", r"got batch_size.x, and batch_size has none"),
+        ("batch_size=half", r'batch_size must be of the kind of .*, 4096; got "half"'),
+        ("data.lower=1", r"data.lower must be of the kind of .*, false; got 1"),
+        ("batch_size=true", r"batch_size must be of the kind of .*, 4096; got true"),
+    ],
+)
+def test_settings_that_are_none(setting: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        _recipe_of(f"multi30k/en-de --set {setting}")
+
+
+def test_a_setting_without_a_value() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"must be NAME=VALUE, .*; got 'lower'"):
+        arguments.setting("lower")

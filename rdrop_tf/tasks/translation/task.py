@@ -1,0 +1,267 @@
+"""Translation: two line-aligned texts, a Transformer, and BLEU."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.losses import SmoothedSparseCategoricalCrossentropy, symmetric_kl
+from rdrop_tf.metrics.moses import MOSES_LANGUAGES
+from rdrop_tf.metrics.translation import translation_figures
+from rdrop_tf.recipes import Recipe
+from rdrop_tf.tasks.parts import Examples, Part, Splits
+from rdrop_tf.tasks.task import Metric, Task
+from rdrop_tf.tasks.translation.corpus import read_split
+from rdrop_tf.tasks.translation.report import difference_of, signed_figures
+from rdrop_tf.tasks.translation.token_log import TokenLog
+from rdrop_tf.tasks.translation.translator import Translator
+from rdrop_tf.tasks.translation.vocabularies import Vocabularies
+from rdrop_tf.text import Transformer
+from rdrop_tf.text.batches import Rows, TokenBatches
+from rdrop_tf.text.decoding.checks import check_whole
+from rdrop_tf.text.pair_lengths import select_pairs
+from rdrop_tf.text.parallel_text import ParallelText
+
+METRICS = {
+    "sacrebleu": Metric("sacrebleu", 1, "BLEU", "BLEU", higher_is_better=True),
+    "tokenized_bleu": Metric("tokenized_bleu", 1, "BLEU", "BLEU", higher_is_better=True),
+    "chrf": Metric("chrf", 1, "chrF", "chrF", higher_is_better=True),
+}
+SPLITS = ("train", "validation", "test")
+
+
+class Translation(Task):
+    """A pair of languages.
+
+    The recipe's `batch_size` is the number of target tokens of a batch, padding included. In
+    training the development part is decoded with `validation_beams`, all else with `beams`.
+
+    Args:
+        recipe: Its `data` says where the text lies (`folder`, None for the tensorflow-datasets
+            name `tfds`), the languages `source` and `target`, the files' names of each split
+            (`splits`), the vocabulary (`vocabulary` subwords, `joint`, `kind`, `lower`,
+            `normalization`, `subword_dropout`), the `longest` sentence in subwords and the
+            `metric` it is judged by; its `model` the `size`, what differs from it (`changes`),
+            `label_smoothing`, and the options of decoding: `beams`, `validation_beams`,
+            `length_penalty`, `max_length`.
+        kept: The folder of a run whose lines are answered.
+    """
+
+    evaluation_batch = 64
+    logs_gradient_norm = True
+
+    def __init__(self, recipe: Recipe, kept: Path | None = None) -> None:
+        super().__init__(recipe, kept)
+        for name in ("beams", "validation_beams"):
+            # Before hours of training, not at its end.
+            check_whole(name, recipe.model[name], 1)
+
+    @property
+    def metric(self) -> Metric:
+        """The BLEU that the paper reports for these languages."""
+        return METRICS[self.recipe.data["metric"]]
+
+    @property
+    def more_metrics(self) -> Sequence[Metric]:
+        """The other figures of translations."""
+        known = [
+            name
+            for name in METRICS
+            if name != "tokenized_bleu" or self.recipe.data["target"] in MOSES_LANGUAGES
+        ]
+        return [METRICS[name] for name in known if name != self.metric.name]
+
+    # Data
+
+    def splits(self) -> Splits:
+        """Reads the sentences of all parts, once."""
+        return self._splits
+
+    @cached_property
+    def _splits(self) -> Splits:
+        train, validation, test = (
+            Examples(_strings(text.source), _strings(text.target))
+            for text in (self._texts[split] for split in SPLITS)
+        )
+        return Splits(train, validation, test)
+
+    @cached_property
+    def _texts(self) -> dict[str, ParallelText]:
+        return {split: read_split(self.recipe.data, split) for split in SPLITS}
+
+    @cached_property
+    def vocabularies(self) -> Vocabularies:
+        """The subwords, of the run's folder or trained from the training part."""
+        if self.kept is not None:
+            return Vocabularies.load(self.kept)
+        data, train = self.recipe.data, self._texts["train"]
+        options = {name: data[name] for name in ("joint", "kind", "lower", "normalization")}
+        return Vocabularies.train(train.source, train.target, data["vocabulary"], **options)
+
+    @cached_property
+    def _encoded(self) -> tuple[list[list[int]], list[list[int]]]:
+        """The subwords of the training part's sources and targets."""
+        words, train = self.vocabularies, self._texts["train"]
+        return words.source.encode(train.source), words.target.encode(train.target)
+
+    @cached_property
+    def _trained_on(self) -> tuple[ParallelText, tuple[Rows, Rows]]:
+        """The training part without the pairs that are too long, as text and in subwords."""
+        train, longest = self._texts["train"], self.recipe.data["longest"]
+        kept, report = select_pairs(*self._encoded, max_tokens=longest)
+        if len(kept) < len(train):
+            warnings.warn(f"train: {report}", stacklevel=2)
+        source, target = ([side[i] for i in kept] for side in (train.source, train.target))
+        rows = tuple([side[i] for i in kept] for side in self._encoded)
+        return ParallelText(source, target), (rows[0], rows[1])
+
+    def training_batches(self, seed: int) -> TokenBatches:
+        """Makes batches of similar lengths with the recipe's number of tokens."""
+        text, rows = self._trained_on
+        return TokenBatches.from_text(
+            text,
+            self.vocabularies.source,
+            self.vocabularies.target,
+            rows=rows,
+            dropout=self.recipe.data["subword_dropout"],
+            seed=seed,
+            tokens=self.recipe.batch_size,
+        )
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many batches the first epoch has; with subword dropout others may have a few more."""
+        return len(self.training_batches(0))
+
+    def watchers(self, batches: TokenBatches) -> Sequence[keras.callbacks.Callback]:
+        """Logs padding, tokens a second and traces."""
+        return [TokenLog(batches)]
+
+    # Model
+
+    def model(self) -> keras.Model:
+        """Builds the Transformer."""
+        settings, words = self.recipe.model, self.vocabularies
+        return Transformer.of_size(
+            settings["size"],
+            words.source.size,
+            None if words.joint else words.target.size,
+            **settings["changes"],
+        )
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the cross-entropy with label smoothing, a mean over the tokens."""
+        return SmoothedSparseCategoricalCrossentropy(
+            from_logits=True,
+            label_smoothing=self.recipe.model["label_smoothing"],
+            reduction="mean_with_sample_weight",
+        )
+
+    def probe(self, rows: int) -> Nested:
+        """Returns pairs whose targets have the most common length: none is padded."""
+        sources, targets = self._encoded
+        common = np.bincount([len(tokens) for tokens in targets]).argmax()
+        chosen = [i for i, tokens in enumerate(targets) if len(tokens) == common][:rows]
+        words = self.vocabularies
+        return {
+            "source": _padded([[*sources[i], words.source.end_id] for i in chosen]),
+            "target": _padded([[words.target.start_id, *targets[i]] for i in chosen]),
+        }
+
+    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
+        """Returns the paper's divergence, a mean over the tokens of each sentence."""
+        return ops.mean(symmetric_kl(first, second), axis=-1)
+
+    # Figures and answers
+
+    def answers(self, model: keras.Model, part: Part) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Translates a part; returns the references and the translations."""
+        beams = "beams"
+        if part is self.splits().validation:
+            beams = "validation_beams"
+        translate = self.translator(model, self.recipe.model[beams])
+        references, sources = _texts_of(part)
+        return references, _strings(translate(sources))
+
+    def translator(self, model: keras.Model, beams: int) -> Translator:
+        """Makes what translates with a trained model."""
+        network = getattr(model, "model", model)  # a Transformer inside an RDropModel
+        kept = self._translators.setdefault((id(network), beams), None)
+        if kept is None:
+            settings = self.recipe.model
+            kept = self._translators[id(network), beams] = Translator(
+                network,
+                self.vocabularies,
+                batch_size=self.evaluation_batch,
+                longest=network.longest,
+                beams=beams,
+                length_penalty=settings["length_penalty"],
+                max_length=tuple(settings["max_length"]),
+            )
+        return kept
+
+    @cached_property
+    def _translators(self) -> dict[tuple[int, int], Translator | None]:
+        return {}
+
+    def figures(self, y: NDArray[Any], predictions: NDArray[Any]) -> Mapping[str, float]:
+        """Works out BLEU in both conventions, and chrF."""
+        found = translation_figures(predictions.tolist(), y.tolist(), **self._convention)
+        return {name: figure.score for name, figure in found.items()}
+
+    def notes(self, y: NDArray[Any], predictions: NDArray[Any]) -> Sequence[str]:
+        """Says each figure with its signature, and the interval of sacreBLEU."""
+        return signed_figures(predictions.tolist(), y.tolist(), **self._convention)
+
+    def difference(
+        self, y: NDArray[Any], predictions: NDArray[Any], others: NDArray[Any]
+    ) -> Sequence[str]:
+        """Tests the difference of sacreBLEU by paired bootstrap."""
+        hypotheses = predictions.tolist()
+        return [difference_of(hypotheses, others.tolist(), y.tolist(), **self._convention)]
+
+    @property
+    def _convention(self) -> dict[str, Any]:
+        data = self.recipe.data
+        return {"language": data["target"], "lowercase": data["lower"]}
+
+    def keep(self, folder: Path) -> None:
+        """Writes the subwords."""
+        self.vocabularies.save(folder)
+
+    def read_line(self, line: str) -> str:
+        """Takes any line."""
+        return line.rstrip("\r\n")
+
+    def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
+        """Returns translations as they are."""
+        return [str(text) for text in predictions]
+
+    def answer_lines(self, model: keras.Model, lines: Iterable[str]) -> Iterator[str]:
+        """Translates lines in their order, as they come."""
+        translate = self.translator(model, self.recipe.model["beams"])
+        return translate.stream(map(self.read_line, lines), self.evaluation_batch)
+
+
+def _texts_of(part: Part) -> tuple[NDArray[Any], list[str]]:
+    """Returns the targets and the sources of a part that is in memory."""
+    assert isinstance(part, Examples)
+    return part.y, list(part.x)
+
+
+def _strings(lines: Sequence[str]) -> NDArray[Any]:
+    return np.array(lines, dtype=object)
+
+
+def _padded(rows: Sequence[Sequence[int]], pad_id: int = 0) -> NDArray[Any]:
+    batch = np.full((len(rows), max(map(len, rows))), pad_id, "int32")
+    for line, row in zip(batch, rows, strict=True):
+        line[: len(row)] = row
+    return batch

@@ -1,0 +1,87 @@
+"""From sentences to sentences by a trained Transformer."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from rdrop_tf.tasks.translation.vocabularies import Vocabularies
+from rdrop_tf.text.decoding import Generator
+from rdrop_tf.text.decoding.generator import LENGTH_STEP
+
+
+class Translator:
+    """Translates any number of sentences, in their order.
+
+    Args:
+        network: The `Transformer`.
+        vocabularies: Its subwords.
+        batch_size: Sentences decoded at a time.
+        longest: Tokens of a source or a translation at most, that at the end included; of a
+            longer source the rest is cut off with a warning. None for any length.
+        **options: Of `beam_search`, such as `beams` and `length_penalty`.
+
+    Raises:
+        ValueError: If the Transformer is of other vocabularies than these.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        vocabularies: Vocabularies,
+        *,
+        batch_size: int = 64,
+        longest: int | None = None,
+        **options: Any,
+    ) -> None:
+        source, target = vocabularies.source, vocabularies.target
+        if network.vocabularies != (source.size, target.size):
+            raise ValueError(
+                "a model must have as many source and target ids as its vocabularies; got a "
+                f"Transformer of {network.vocabularies} for {(source.size, target.size)}: take "
+                "the vocabularies that it was trained with"
+            )
+        self._vocabularies, self._longest = vocabularies, longest
+        if longest is not None:
+            options["max_length"] = longest - 1
+        self._generate = Generator(
+            network,
+            batch_size=batch_size,
+            start_id=target.start_id,
+            end_id=target.end_id,
+            pad_id=target.pad_id,
+            **options,
+        )
+
+    def __call__(self, sentences: Sequence[str]) -> list[str]:
+        """Translates sentences; an empty one becomes an empty one."""
+        ids = [self._cut(tokens) for tokens in self._vocabularies.source.encode(sentences)]
+        places = [place for place, tokens in enumerate(ids) if tokens]
+        found = [""] * len(ids)
+        if places:
+            end = self._vocabularies.source.end_id
+            outputs = self._generate([[*ids[place], end] for place in places])
+            texts = self._vocabularies.target.decode(outputs.tokens[:, 0].tolist())
+            for place, text in zip(places, texts, strict=True):
+                found[place] = text
+        return found
+
+    def stream(self, sentences: Iterable[str], at_a_time: int) -> Iterator[str]:
+        """Translates sentences as they come, some at a time."""
+        rest = iter(sentences)
+        while batch := list(islice(rest, at_a_time)):
+            yield from self(batch)
+
+    def _cut(self, tokens: list[int]) -> list[int]:
+        if self._longest is None:
+            return tokens
+        # With the end token, and padded as the generator pads.
+        most = self._longest // LENGTH_STEP * LENGTH_STEP - 1
+        if len(tokens) <= most:
+            return tokens
+        warnings.warn(
+            f"a source may have {most} subwords, as the model has positions for no more; one has "
+            f"{len(tokens)}: what is beyond them is cut off",
+            stacklevel=4,
+        )
+        return tokens[:most]

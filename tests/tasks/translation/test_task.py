@@ -1,0 +1,231 @@
+import gzip
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sacrebleu
+
+from rdrop_tf.cli.main import main
+from rdrop_tf.recipes import find_recipe
+from rdrop_tf.tasks import RunResult, evaluate, make_task, predict, train
+from rdrop_tf.tasks.run_folder import read_columns
+from rdrop_tf.tasks.translation.task import Translation
+from tests.tasks.translation.toy import ROWS, WORDS, recipe, sentences
+
+Run = tuple[Path, RunResult]
+
+
+def _test_part() -> tuple[list[str], list[str]]:
+    return sentences(ROWS["test_2016_flickr"], 2)
+
+
+def test_it_learns_the_language(run: Run) -> None:
+    assert run[1].test > 60
+
+
+def test_the_figure_is_sacrebleus_of_what_predict_writes(run: Run) -> None:
+    sources, references = _test_part()
+    translations = list(predict(run[0], sources))
+    assert sacrebleu.corpus_bleu(translations, [references]).score == pytest.approx(run[1].test)
+    assert run[1].test_figures["sacrebleu"] == run[1].test
+    chrf = sacrebleu.corpus_chrf(translations, [references]).score
+    assert run[1].test_figures["chrf"] == pytest.approx(chrf)
+
+
+def test_predict_keeps_the_order_and_the_empty_lines(run: Run) -> None:
+    sources = ["eins zwei drei vier", "", "neun acht sieben sechs zehn", "   ", "\n"]
+    alone = [next(iter(predict(run[0], [sources[i]]))) for i in (0, 2)]
+    found = list(predict(run[0], sources))
+    assert found == [alone[0], "", alone[1], "", ""]
+    assert all(found[i] for i in (0, 2))
+
+
+def test_predict_answers_while_lines_still_come(run: Run) -> None:
+    read = 0
+
+    def lines() -> Any:
+        nonlocal read
+        while True:
+            read += 1
+            yield "eins zwei drei vier\n"
+
+    answers = predict(run[0], lines())
+    assert next(answers)
+    assert read == 64
+
+
+def test_the_logs_hold_padding_tokens_traces_and_the_gradients_norm(run: Run) -> None:
+    epochs, steps = read_columns(run[0] / "epochs.csv"), read_columns(run[0] / "steps.csv")
+    assert all(0 < (share or 0) < 0.4 for share in epochs["padding"])
+    assert all((speed or 0) > 0 for speed in epochs["tokens_per_second"])
+    assert 1 <= (epochs["traces"][-1] or 0) <= 3
+    assert epochs["traces"][1:] == [epochs["traces"][-1]] * 29
+    norms = np.array(steps["gradient_norm"], float)
+    assert (norms > 0).all()
+    by_epoch = [norms[np.array(steps["epoch"]) == epoch].mean() for epoch in epochs["epoch"]]
+    np.testing.assert_allclose(by_epoch, np.array(epochs["gradient_norm"], float), rtol=1e-4)
+    assert all((kl or 0) > 0 for kl in epochs["kl"])
+
+
+def test_tokens_a_second_are_those_of_the_text(run: Run, folder: Path) -> None:
+    task = Translation(recipe(folder))
+    batches = task.training_batches(0)
+    subwords = task.vocabularies.target.encode(sentences(ROWS["train"], 0)[1])
+    assert batches.target_tokens == sum(map(len, subwords)) + ROWS["train"]
+    assert len(batches) == task.steps_an_epoch
+    labels = sum(int((batches[i][1] != 0).sum()) for i in range(len(batches)))
+    assert labels == batches.target_tokens
+
+
+def test_evaluate_finds_the_same_figures_and_says_how(run: Run) -> None:
+    found = evaluate(run[0])
+    assert found.figures["last"]["test"] == dict(run[1].test_figures)
+    assert [metric.name for metric in found.metrics] == ["sacrebleu", "tokenized_bleu", "chrf"]
+    bleu, chrf, moses = found.notes
+    assert bleu.startswith(f"sacrebleu {run[1].test:.2f} (95 % interval ")
+    assert "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:" in bleu
+    assert chrf.startswith("chrf ")
+    assert "tok:moses-en" in moses
+
+
+def test_evaluate_tests_a_run_against_another(
+    run: Run, short: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run[0]), "--against", str(short[0])]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"sacrebleu {run[1].test:.2f} against {short[1].test:.2f}: difference +")
+    assert "p = 0.0010 by paired bootstrap" in last
+
+
+def test_runs_of_other_texts_are_not_compared(run: Run, short: Run, tmp_path: Path) -> None:
+    turned = tmp_path / "turned"
+    shutil.copytree(short[0], turned)
+    config = json.loads((turned / "config.json").read_text())
+    config["recipe"]["data"] |= {"source": "en", "target": "de"}
+    (turned / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"must be tested on the same examples; got .*turned"):
+        evaluate(run[0], against=turned)
+
+
+def test_separate_vocabularies_subword_dropout_and_small_letters(
+    folder: Path, tmp_path: Path
+) -> None:
+    changed = recipe(folder, epochs=1, beams=2)
+    data = {**changed.data, "joint": False, "vocabulary": 285, "lower": True}
+    changed = replace(changed, average=1, data={**data, "subword_dropout": 0.1})
+    train(changed, alpha=1.0, seed=0, folder=tmp_path / "run")
+    assert (tmp_path / "run" / "source.model").exists()
+    assert (tmp_path / "run" / "target.model").exists()
+    (answer,) = predict(tmp_path / "run", ["EINS ZWEI"])
+    assert answer == answer.lower()
+    assert "case:lc" in evaluate(tmp_path / "run").notes[0]
+
+
+def test_a_run_repeats(folder: Path, short: Run, tmp_path: Path) -> None:
+    again = train(recipe(folder, epochs=1), alpha=2.0, seed=5, folder=tmp_path / "again")
+    assert again.test_figures == short[1].test_figures
+    logs = [
+        (path / "steps.csv").read_text().splitlines() for path in (short[0], tmp_path / "again")
+    ]
+    losses = [[line.split(",")[4:] for line in log] for log in logs]
+    assert losses[0] == losses[1]
+
+
+# Bad input: a sentence each.
+
+
+def _fails(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    line = ["train", "multi30k/de-en", "--data", str(folder), "--out", str(tmp_path / "out")]
+    assert main([*line, "--epochs", "1", *more]) == 1
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == 1
+    return shown[0]
+
+
+def test_files_of_different_length(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = _copied(folder, tmp_path)
+    with gzip.open(own / "train.en.gz", "at") as file:
+        file.write("one\n")
+    said = _fails(own, tmp_path, capsys)
+    assert "line-aligned files must have equally many lines; got 300 in" in said
+    assert "and 301 in" in said
+
+
+def test_an_empty_corpus(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = _copied(folder, tmp_path)
+    for language in ("de", "en"):
+        (own / f"train.{language}.gz").write_bytes(gzip.compress(b""))
+    assert "there must be at least one pair of texts; got none" in _fails(own, tmp_path, capsys)
+
+
+def test_a_vocabulary_that_the_text_does_not_support(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = _fails(folder, tmp_path, capsys)
+    assert "the text must support as many subwords as `size` asks for" in said
+    assert "got size=8000" in said
+
+
+def test_beams_below_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = _fails(folder, tmp_path, capsys, "--set", "model.beams=0")
+    assert said.endswith("`beams` must be a whole number >= 1. Received: beams=0")
+    assert not (tmp_path / "out" / "steps.csv").exists()
+
+
+def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "multi30k/de-en", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "the texts of de and en come from files of yours; got none: add --data" in said
+
+
+def test_an_unknown_pair() -> None:
+    with pytest.raises(ValueError, match="multi30k has recipes for the pairs en-de, de-en; got"):
+        find_recipe("multi30k/en-fr")
+
+
+def test_a_pair_that_is_too_long_is_left_out_and_counted(folder: Path, tmp_path: Path) -> None:
+    own = _copied(folder, tmp_path)
+    for language, word in (("de", "eins"), ("en", "one")):
+        with gzip.open(own / f"train.{language}.gz", "at") as file:
+            file.write(" ".join([word] * 300) + "\n")
+    task = make_task(recipe(own))
+    with pytest.warns(UserWarning, match="train: 301 lines read, 300 pairs kept; 1 longer than"):
+        task.training_batches(0)
+
+
+def test_a_source_beyond_learned_positions_is_cut_and_said(folder: Path) -> None:
+    settings = recipe(folder)
+    changes = {**settings.model["changes"], "positions": "learned", "max_length": 30}
+    settings = replace(settings, model={**settings.model, "changes": changes, "max_length": [1, 0]})
+    task = make_task(settings)
+    long = " ".join([next(iter(WORDS))] * 100)
+    with pytest.warns(UserWarning, match=r"a source may have 23 subwords, .* one has \d+"):
+        list(task.answer_lines(task.model(), [long]))
+
+
+def test_a_model_of_another_vocabulary_is_refused(folder: Path) -> None:
+    from rdrop_tf.text import Transformer
+
+    other = Transformer(77, layers=1, width=8, hidden=8, heads=1)
+    task = make_task(recipe(folder))
+    with pytest.raises(ValueError, match=r"got a Transformer of \(77, 77\) for \(300, 300\)"):
+        list(task.answer_lines(other, ["eins"]))
+
+
+def test_a_chinese_target_has_no_tokenized_bleu() -> None:
+    task = make_task(find_recipe("iwslt17/en-zh"))
+    assert [metric.name for metric in task.more_metrics] == ["chrf"]
+
+
+def _copied(folder: Path, tmp_path: Path) -> Path:
+    own = tmp_path / "text"
+    own.mkdir()
+    for path in folder.iterdir():
+        (own / path.name).write_bytes(path.read_bytes())
+    return own
