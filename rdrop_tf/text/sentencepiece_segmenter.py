@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rdrop_tf.text.special_ids import NUMBER_OF_SPECIAL_IDS
 
@@ -88,6 +89,11 @@ class SentencePieceSegmenter:
         """Returns the contents of a `.model` file."""
         model: bytes = self._processor.serialized_model_proto()
         return model
+
+    @property
+    def pieces(self) -> NDArray[np.int64]:
+        """Of each id its number in the `.model` file, -1 where the file lacks a special id."""
+        return self._pieces
 
     def _byte_piece(self, byte: int) -> int:
         piece = int(self._processor.piece_to_id(f"<0x{byte:02X}>"))

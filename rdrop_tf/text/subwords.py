@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rdrop_tf._optional import require
 from rdrop_tf.text.sentencepiece_segmenter import SentencePieceSegmenter
 from rdrop_tf.text.special_ids import END_ID, PAD_ID, START_ID, UNKNOWN_ID
@@ -176,6 +179,19 @@ class Subwords:
             path: The file.
         """
         Path(path).write_bytes(self._segmenter.to_bytes())
+
+    def sentencepiece_model(self) -> tuple[bytes, NDArray[np.int64]]:
+        """Returns the contents of the `.model` file, for other code that reads such files.
+
+        Returns:
+            The contents, and of each id its number there: -1 where the file lacks a special id.
+
+        Raises:
+            ValueError: If the vocabulary is subword-nmt's.
+        """
+        if not isinstance(self._segmenter, SentencePieceSegmenter):
+            raise ValueError("a vocabulary of sentencepiece is needed; got one of subword-nmt")
+        return self._segmenter.to_bytes(), self._segmenter.pieces
 
     def encode(
         self, lines: Sequence[str], *, dropout: float = 0.0, seed: int | None = None

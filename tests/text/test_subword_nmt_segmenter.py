@@ -95,6 +95,11 @@ def test_files_of_another_form(tmp_path: Path, codes: str, dictionary: str, text
         Subwords.from_subword_nmt(tmp_path / "codes", tmp_path / "dict.txt")
 
 
+def test_it_has_no_model_of_sentencepiece(files: tuple[Path, Path]) -> None:
+    with pytest.raises(ValueError, match=r"vocabulary of sentencepiece is needed; got .*subword-n"):
+        Subwords.from_subword_nmt(*files).sentencepiece_model()
+
+
 def test_without_subword_nmt(monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]) -> None:
     monkeypatch.setattr("rdrop_tf._optional.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'subword_nmt is missing: pip install "rdrop_tf\[text'):
