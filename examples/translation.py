@@ -186,9 +186,8 @@ for alpha, (transformer, _) in runs.items():
 """
 ## What R-Drop changes
 
-The left panel is the loss in training, which R-Drop makes harder to fit; the right one is the
-divergence of the two passes, which it holds down. With alpha 0 there is one pass, and no
-divergence to show.
+The left panel is the loss in training, the right one the divergence of the two passes, which R-Drop
+holds down. With alpha 0 there is one pass, and no divergence to show.
 """
 
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
