@@ -6,7 +6,7 @@
 
 Each study has three stages. "rate" chooses the learning rate of ordinary training (alpha 0), where
 a study tries several, and "alpha" that of R-Drop at this rate, both by the mean validation figure
-over two seeds that no report has. "report" trains alpha 0, the chosen alpha, and alpha 0 for twice
+over seeds that no report has. "report" trains alpha 0, the chosen alpha, and alpha 0 for twice
 the epochs (the most that two passes can cost) over the seeds of the study, and its test figures
 are what is reported.
 `python tools/quality_tables.py` makes the tables. `--smoke` runs a few steps of each.
@@ -142,13 +142,17 @@ def _plan(args: argparse.Namespace, name: str, stage: str, rows: list[dict[str, 
     if rate is None:
         return []
     if stage == "alpha":
-        return [run(alpha, rate, epochs, seed) for alpha in study.alphas for seed in CHOICE_SEEDS]
-    alpha = best(rows, name, "alpha", "alpha")
+        seeds = CHOICE_SEEDS[: study.choice_seeds]
+        return [run(alpha, rate, epochs, seed) for alpha in study.alphas for seed in seeds]
+    alpha = study.reported or best(rows, name, "alpha", "alpha")
     if alpha is None:
         return []
     arms = ((0.0, epochs), (alpha, epochs), (0.0, 2 * epochs))
-    seeds = range(args.seeds or study.seeds)
-    return [run(alpha, rate, epochs, seed) for alpha, epochs in arms for seed in seeds]
+    return [
+        run(alpha, rate, epochs, seed)
+        for alpha, epochs in arms
+        for seed in range(args.seeds or study.seeds)
+    ]
 
 
 def best(rows: list[dict[str, str]], study: str, stage: str, setting: str) -> float | None:
@@ -180,8 +184,9 @@ def train_once(run: Run) -> dict[str, Any]:
     # Validation and the consistency of two passes are looked at once, at the end.
     recipe = replace(recipe, optimizer=optimizer, validate_every=10**6, probe_every=10**6)
     if run.smoke:
-        recipe = replace(recipe, epochs=1, data={**recipe.data, "rows": 64})
-    if run.prepared:
+        few = {"rows": 64} | ({"vocabulary": 400} if "vocabulary" in recipe.data else {})
+        recipe = replace(recipe, epochs=1, data={**recipe.data, **few})
+    if run.prepared and recipe.task != "translation":
         task = prepared_task(run.study, Path(run.prepared), recipe)
     else:
         task = make_task(recipe)

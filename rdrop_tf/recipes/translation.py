@@ -192,6 +192,7 @@ def _data(
         "tfds": tfds,
         "source": direction.source,
         "target": direction.target,
+        "rows": None,
         "splits": {split: split for split in ("train", "validation", "test")},
         "vocabulary": vocabulary,
         "joint": joint,

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,9 @@ class Translation(Task):
     Args:
         recipe: Its `data` says where the text lies (`folder`, None for the tensorflow-datasets
             name `tfds`), the languages `source` and `target`, the files' names of each split
-            (`splits`), the vocabulary (`vocabulary` subwords, `joint`, `kind`, `lower`,
-            `normalization`, `subword_dropout`), the `longest` sentence in subwords and the
-            `metric` it is judged by; its `model` the `size`, what differs from it (`changes`),
+            (`splits`), how many training `rows` are used (None for all), the vocabulary
+            (`vocabulary` subwords, `joint`, `kind`, `lower`, `normalization`,
+            `subword_dropout`), the `longest` sentence in subwords and the `metric` it is judged by; its `model` the `size`, what differs from it (`changes`),
             `label_smoothing`, and the options of decoding: `beams`, `validation_beams`,
             `length_penalty`, `max_length`.
         kept: The folder of a run whose lines are answered.
@@ -94,7 +95,10 @@ class Translation(Task):
 
     @cached_property
     def _texts(self) -> dict[str, ParallelText]:
-        return {split: read_split(self.recipe.data, split) for split in SPLITS}
+        texts = {split: read_split(self.recipe.data, split) for split in SPLITS}
+        train, rows = texts["train"], self.recipe.data["rows"]
+        texts["train"] = replace(train, source=train.source[:rows], target=train.target[:rows])
+        return texts
 
     @cached_property
     def vocabularies(self) -> Vocabularies:

@@ -189,6 +189,13 @@ def test_an_unknown_pair() -> None:
         find_recipe("multi30k/en-fr")
 
 
+def test_the_first_rows_alone(folder: Path) -> None:
+    settings = recipe(folder)
+    task = make_task(replace(settings, data={**settings.data, "rows": 50, "vocabulary": 280}))
+    assert task.splits().train.rows == 50
+    assert task.splits().test.rows == ROWS["test_2016_flickr"]
+
+
 def test_a_pair_that_is_too_long_is_left_out_and_counted(folder: Path, tmp_path: Path) -> None:
     own = _copied(folder, tmp_path)
     for language, word in (("de", "eins"), ("en", "one")):
