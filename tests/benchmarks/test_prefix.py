@@ -1,6 +1,9 @@
 """The benchmark of the shared prefix runs, and its sizes are those the rule is about."""
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
@@ -9,7 +12,18 @@ from benchmarks import prefix, report
 from rdrop_tf.models.choice import LEAST_SHARE, choose
 
 
-def test_smoke_mode_writes_every_figure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_smoke_mode_writes_every_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def in_this_process(words: list[str], **options: Any) -> None:
+        """Does what the backend's process would: to start one takes longer than to measure."""
+        assert words[:3] == [sys.executable, "-m", "benchmarks.prefix"]
+        assert options["env"]["KERAS_BACKEND"] == keras.backend.backend()
+        assert (options["cwd"] / "benchmarks" / "prefix.py").is_file()
+        assert options["check"]
+        prefix.main(words[3:])
+
+    monkeypatch.setattr(subprocess, "run", in_this_process)
     out = tmp_path / "prefix.csv"
     prefix.main(["--smoke", "--out", str(out), "--backends", keras.backend.backend()])
     rows = report.read(out)
@@ -21,7 +35,7 @@ def test_smoke_mode_writes_every_figure(tmp_path: Path, capfd: pytest.CaptureFix
     # One of three equal layers: a third, of which the second pass is saved.
     assert float(rows[1]["estimate"]) == pytest.approx(1 - 1 / 6, abs=5e-3)
     assert list(tmp_path.iterdir()) == [out]
-    assert "x two_calls, estimate" in capfd.readouterr().out
+    assert "x two_calls, estimate" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("build", prefix.MODELS.values(), ids=list(prefix.MODELS))

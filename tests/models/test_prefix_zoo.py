@@ -17,11 +17,11 @@ SEEDED = pytest.mark.skipif(
 )
 
 
-def bert(backbone_dropout: float) -> keras.Model:
+def bert(backbone_dropout: float, num_layers: int = 2) -> keras.Model:
     hub = pytest.importorskip("keras_hub")
     backbone = hub.models.BertBackbone(
         vocabulary_size=30,
-        num_layers=2,
+        num_layers=num_layers,
         num_heads=2,
         hidden_dim=8,
         intermediate_dim=16,
@@ -88,7 +88,7 @@ def test_bert_trains_as_with_two_calls() -> None:
     models = []
     for forward in ("two_calls", "shared_prefix"):
         keras.utils.set_random_seed(11)
-        models.append(bert(0.0))
+        models.append(bert(0.0, num_layers=1))
         rdrop = RDropModel(models[-1], alpha=3.0, forward=forward)
         rdrop.compile(keras.optimizers.SGD(0.05), zoo.CASES["functional"].loss())
         for _ in range(2):

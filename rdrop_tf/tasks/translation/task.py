@@ -49,9 +49,9 @@ class Translation(Task):
             name `tfds`), the languages `source` and `target`, the files' names of each split
             (`splits`), how many training `rows` are used (None for all), the vocabulary
             (`vocabulary` subwords, `joint`, `kind`, `lower`, `normalization`,
-            `subword_dropout`), the `longest` sentence in subwords and the `metric` it is judged by; its `model` the `size`, what differs from it (`changes`),
-            `label_smoothing`, and the options of decoding: `beams`, `validation_beams`,
-            `length_penalty`, `max_length`.
+            `subword_dropout`), the `longest` sentence in subwords and the `metric` it is judged
+            by; its `model` the `size`, what differs from it (`changes`), `label_smoothing`, and
+            the options of decoding: `beams`, `validation_beams`, `length_penalty`, `max_length`.
         kept: The folder of a run whose lines are answered.
     """
 
