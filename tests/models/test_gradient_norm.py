@@ -102,13 +102,11 @@ def test_a_loss_scale_is_taken_out_and_skipped_steps_do_not_count() -> None:
 
 
 @pytest.mark.tensorflow
-def test_two_replicas_log_that_of_the_global_batch() -> None:
-    import tensorflow as tf
-
+def test_two_replicas_log_that_of_the_global_batch(mirrored: Any) -> None:
     alone = _compiled(0.0)
     alone.log_gradient_norm = True
     norm = _logs(alone)["gradient_norm"][0]
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with mirrored.scope():
         both = _compiled(0.0)
     both.log_gradient_norm = True
     assert _logs(both)["gradient_norm"][0] == pytest.approx(norm, rel=1e-5)

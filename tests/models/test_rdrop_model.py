@@ -197,10 +197,8 @@ def test_traces_grow_with_the_shapes_of_batches() -> None:
 
 
 @pytest.mark.tensorflow
-def test_two_replicas_trace_a_step_once() -> None:
-    import tensorflow as tf
-
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+def test_two_replicas_trace_a_step_once(mirrored: Any) -> None:
+    with mirrored.scope():
         network = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)])
         network.add(keras.layers.Dense(3))
         rdrop = RDropModel(network)
