@@ -42,6 +42,7 @@ from pathlib import Path
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import tensorflow as tf
 
 from rdrop_tf import RDropModel
 from rdrop_tf.losses import SmoothedSparseCategoricalCrossentropy
@@ -213,8 +214,6 @@ needs TensorFlow and tensorflow-text, and nothing of this package.
 """
 
 export_translator(out / "translator", runs[args.alpha][0], subwords, subwords, beams=5)
-
-import tensorflow as tf
 
 served = tf.saved_model.load(out / "translator")
 answers = served.serve(tf.constant(test.source[:2])).numpy()
