@@ -117,7 +117,9 @@ class PreparedImages(Images):
 
     @cached_property
     def _num_classes(self) -> int:
-        return int(self._splits.train.y.max()) + 1  # type: ignore[union-attr]
+        parts = (self._splits.train, self._splits.validation, self._splits.test)
+        # A few training rows alone may lack some of the classes.
+        return max(int(part.y.max()) for part in parts) + 1  # type: ignore[union-attr]
 
 
 def _flat(part: Any) -> dict[str, np.ndarray]:
