@@ -7,7 +7,8 @@ from keras import ops
 
 from rdrop_tf._typing import Tensor
 
-# Projected keys and values by these names, each of shape (rows, heads, positions, size of a head).
+# Projected keys and values by these names, each of shape (rows, heads, positions, size of a head);
+# those that self-attention keeps from step to step (rows, heads, positions, beams, size of a head).
 KeysAndValues: TypeAlias = dict[str, Tensor]
 
 # What is added to the scores of masked places, always in float32 or float64. Finite, so that
@@ -114,34 +115,41 @@ class SelfAttention(Attention):
         queries, keys, values = self._by_head(self._projection(x), 3)
         return self._attend(queries, {"key": keys, "value": values}, allowed, training)
 
-    def empty(self, rows: Any, length: int) -> KeysAndValues:
+    def empty(self, rows: Any, length: int, beams: int = 1) -> KeysAndValues:
         """Returns what `step` starts from: zeros for `length` positions."""
         width = self._projection.units // 3
-        shape = (rows, self.heads, length, width // self.heads)
+        shape = (rows, self.heads, length, beams, width // self.heads)
         return {name: ops.zeros(shape, self.compute_dtype) for name in ("key", "value")}
 
     def step(
-        self, x: Tensor, position: Tensor, kept: KeysAndValues
+        self, x: Tensor, position: Tensor, kept: KeysAndValues, allowed: Tensor
     ) -> tuple[Tensor, KeysAndValues]:
         """Attends from one position to itself and those before it.
 
         Args:
-            x: The vectors of this position, shape (rows, 1, width).
+            x: The vectors of this position, a row's beams side by side, shape
+                (rows, beams, width).
             position: Its number, an integer scalar.
             kept: Keys and values of the positions before it.
+            allowed: True where a beam may attend to what a beam kept at a position, shape
+                (rows, beams, positions, beams).
 
         Returns:
-            The output, shape (rows, 1, width), and what to keep for the next position.
+            The output, shape (rows, beams, width), and what to keep for the next position.
         """
         queries, keys, values = self._by_head(self._projection(x), 3)
-        places = ops.arange(kept["key"].shape[2], dtype="int32")
-        position = ops.cast(position, "int32")
-        here = ops.reshape(ops.equal(places, position), (1, 1, -1, 1))
+        rows, heads, length, beams, size = ops.shape(kept["key"])
+        places = ops.arange(length, dtype="int32")
+        here = ops.equal(places, ops.cast(position, "int32"))
+        here = ops.reshape(here, (1, 1, length, 1, 1))
         kept = {
-            "key": ops.where(here, keys, kept["key"]),
-            "value": ops.where(here, values, kept["value"]),
+            "key": ops.where(here, ops.expand_dims(keys, 2), kept["key"]),
+            "value": ops.where(here, ops.expand_dims(values, 2), kept["value"]),
         }
-        return self._attend(queries, kept, ops.less_equal(places, position), False), kept
+        shape = (rows, heads, length * beams, size)
+        all_beams = {name: ops.reshape(part, shape) for name, part in kept.items()}
+        mask = ops.reshape(allowed, (rows, 1, beams, length * beams))
+        return self._attend(queries, all_beams, mask, False), kept
 
 
 @keras.saving.register_keras_serializable(package="rdrop_tf")

@@ -178,17 +178,18 @@ class Transformer(keras.Model):
         """The longest source or target it takes, in tokens; None for any."""
         return self._arguments.max_length if self._arguments.positions == "learned" else None
 
-    def start(self, source: Tensor, length: int) -> tuple[Nested, Nested]:
+    def start(self, source: Tensor, length: int, beams: int = 1) -> tuple[Nested, Nested]:
         """Encodes sentences and returns what `step` needs for them.
 
         Args:
             source: Ids, shape (sentences, s), padding at their ends.
-            length: How many positions will be decoded at most, the start id's included.
+            length: How many positions will be decoded before the cache is made to `grow`, the
+                start id's included.
+            beams: Outputs of each sentence that are decoded side by side.
 
         Returns:
             What stays the same (projected states of the encoder, and the mask of the source) and
-            the cache of the first step. Tensors in dicts and lists, sentences first: with several
-            beams a sentence, repeat or gather both along that axis.
+            the cache of the first step. Nested tensors, sentences first.
 
         Raises:
             ValueError: If `length` is below 1, or learned positions do not reach so far.
@@ -197,7 +198,7 @@ class Transformer(keras.Model):
         source = ops.cast(ops.convert_to_tensor(source), "int32")
         mask = ops.not_equal(source, self._arguments.pad_id)
         states = self._encoder.states(source, mask, training=False)
-        projected, cache = self._decoder.start(states, ops.shape(source)[0], length)
+        projected, cache = self._decoder.start(states, ops.shape(source)[0], length, beams)
         return {"source_mask": mask, "projected": projected}, cache
 
     def step(
@@ -208,18 +209,41 @@ class Transformer(keras.Model):
         Shapes are the same at every position, so that a compiled loop may run it.
 
         Args:
-            tokens: The ids at this position, shape (rows,).
+            tokens: The ids at this position, shape (sentences · beams,), beams side by side.
             position: Its number, an integer scalar: 0 for the start id, then 1, 2, 3 ...
             constant: The first of what `start` returned.
             cache: The second, or what the step before returned.
 
         Returns:
-            Logits of the next token, shape (rows, target_vocabulary), and the cache of the next
-            step.
+            Logits of the next token, shape (sentences · beams, target_vocabulary), and the cache
+            of the next step.
         """
-        tokens = ops.expand_dims(ops.cast(ops.convert_to_tensor(tokens), "int32"), 1)
+        tokens = ops.cast(ops.convert_to_tensor(tokens), "int32")
+        tokens = ops.reshape(tokens, (-1, cache.ancestors.shape[1]))
         mask, projected = constant["source_mask"], constant["projected"]
-        return self._decoder.step(tokens, position, projected, mask, cache)
+        logits, cache = self._decoder.step(tokens, position, projected, mask, cache)
+        return ops.reshape(logits, (-1, logits.shape[-1])), cache
+
+    def reorder(self, constant: Nested, cache: Nested, parents: Tensor) -> Nested:
+        """Returns the cache where each beam goes on from another one of its sentence.
+
+        Nothing but a table of ancestors is changed, the keys and values stay where they are.
+
+        Args:
+            constant: The first of what `start` returned.
+            cache: What the last step returned.
+            parents: The beam that each goes on from, integers (sentences, beams).
+        """
+        return cache.reorder(parents)
+
+    def grow(self, cache: Nested, length: int) -> Nested:
+        """Returns the cache with room for `length` positions.
+
+        Raises:
+            ValueError: If learned positions do not reach so far.
+        """
+        self._check_length(length)
+        return cache.grow(length)
 
     def _check_length(self, length: int) -> None:
         if length < 1:

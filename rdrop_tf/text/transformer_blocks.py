@@ -166,9 +166,13 @@ class DecoderBlock(_Block):
         projected: KeysAndValues,
         source_mask: Tensor,
         kept: KeysAndValues,
+        allowed: Tensor,
     ) -> tuple[Tensor, KeysAndValues]:
-        """Does the same for one position, x (rows, 1, width), with what earlier ones kept."""
-        y, kept = self.self_attention.step(self._self_sum.enter(x), position, kept)
+        """Does the same for one position of all beams, x (batch, beams, width).
+
+        `kept` is what earlier positions kept, and `allowed` as for `SelfAttention.step`.
+        """
+        y, kept = self.self_attention.step(self._self_sum.enter(x), position, kept, allowed)
         x = self._self_sum(x, y, training=False)
         return self._after_self_attention(x, projected, source_mask, False), kept
 

@@ -3,10 +3,10 @@
 No layers themselves: each layer below is one of the model that is made of them.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from rdrop_tf._typing import Tensor
 from rdrop_tf.layers.attention import KeysAndValues
@@ -65,6 +65,35 @@ class _Side:
 
     def _normalised(self, x: Tensor) -> Tensor:
         return x if self._norm is None else self._norm(x)
+
+
+class Cache(NamedTuple):
+    """What the decoder keeps from step to step, for some beams a sentence.
+
+    Beams that change places change their ancestors alone; what was kept stays where it is.
+
+    Attributes:
+        layers: What the self-attention of each layer keeps.
+        ancestors: Whose keys and values at each position are those of a beam, int32
+            (sentences, beams, positions).
+    """
+
+    layers: list[KeysAndValues]
+    ancestors: Tensor
+
+    def reorder(self, parents: Tensor) -> "Cache":
+        """Lets each beam go on from another: parents (sentences, beams)."""
+        found = ops.take_along_axis(self.ancestors, ops.expand_dims(parents, 2), axis=1)
+        return self._replace(ancestors=found)
+
+    def grow(self, length: int) -> "Cache":
+        """Adds room up to a number of positions."""
+        more = length - int(self.ancestors.shape[2])
+
+        def padded(x: Tensor) -> Tensor:
+            return ops.pad(x, [(0, more if axis == 2 else 0) for axis in range(len(x.shape))])
+
+        return keras.tree.map_structure(padded, self)
 
 
 class Encoder(_Side):
@@ -127,11 +156,12 @@ class Decoder(_Side):
         return self._head(self._normalised(x))
 
     def start(
-        self, states: Tensor, rows: Any, length: int
-    ) -> tuple[list[KeysAndValues], list[KeysAndValues]]:
+        self, states: Tensor, rows: Any, length: int, beams: int
+    ) -> tuple[list[KeysAndValues], Cache]:
         """Returns for each layer the projected states, and an empty cache."""
         projected = [block.cross_attention.project(states) for block in self._blocks]
-        return projected, [block.self_attention.empty(rows, length) for block in self._blocks]
+        layers = [block.self_attention.empty(rows, length, beams) for block in self._blocks]
+        return projected, Cache(layers, ops.zeros((rows, beams, length), "int32"))
 
     def step(
         self,
@@ -139,13 +169,22 @@ class Decoder(_Side):
         position: Tensor,
         projected: list[KeysAndValues],
         source_mask: Tensor,
-        cache: list[KeysAndValues],
-    ) -> tuple[Tensor, list[KeysAndValues]]:
-        """Returns the logits (rows, vocabulary) of tokens (rows, 1), and the next cache."""
-        length = int(cache[0]["key"].shape[2])
+        cache: Cache,
+    ) -> tuple[Tensor, Cache]:
+        """Returns the logits (batch, beams, vocabulary) of tokens (batch, beams), and the cache."""
+        beams, length = (int(size) for size in cache.ancestors.shape[1:])
+        places = ops.arange(length, dtype="int32")
+        position = ops.cast(position, "int32")
+        numbers = ops.arange(beams, dtype="int32")
+        here = ops.equal(places, position)
+        ancestors = ops.where(here, ops.expand_dims(numbers, 1), cache.ancestors)
+        allowed = ops.logical_and(
+            ops.equal(ops.expand_dims(ancestors, 3), numbers),
+            ops.expand_dims(ops.less_equal(places, position), 1),
+        )
         x = self._positions.one(self.embedding(tokens), position, length)
-        kept = []
-        for block, states, before in zip(self._blocks, projected, cache, strict=True):
-            x, now = block.step(x, position, states, source_mask, before)
-            kept.append(now)
-        return self._head(self._normalised(x))[:, 0], kept
+        layers = []
+        for block, states, before in zip(self._blocks, projected, cache.layers, strict=True):
+            x, kept = block.step(x, position, states, source_mask, before, allowed)
+            layers.append(kept)
+        return self._head(self._normalised(x)), Cache(layers, ancestors)

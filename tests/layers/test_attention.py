@@ -83,5 +83,6 @@ def test_steps_equal_one_causal_call() -> None:
     expected = np.asarray(layer(x, np.tril(np.ones((1, 1, 4, 4), bool))))
     kept = layer.empty(2, 6)
     for p in range(4):
-        y, kept = layer.step(x[:, p : p + 1], keras.ops.convert_to_tensor(p), kept)
+        allowed = np.reshape(np.tile(np.arange(6) <= p, 2), (2, 1, 6, 1))
+        y, kept = layer.step(x[:, p : p + 1], keras.ops.convert_to_tensor(p), kept, allowed)
         np.testing.assert_allclose(y, expected[:, p : p + 1], rtol=0, atol=1e-5)

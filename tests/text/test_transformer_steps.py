@@ -30,7 +30,7 @@ def test_a_cache_holds_zeros_at_first_and_sentences_come_first() -> None:
     assert all(not np.any(np.asarray(leaf)) for leaf in keras.tree.flatten(cache))
 
 
-def test_rows_may_be_gathered_between_steps() -> None:
+def test_a_cache_of_one_beam_may_be_gathered_by_rows() -> None:
     """Two beams a sentence that change places, as in a beam search."""
     model, inputs = small(decoder_layers=2), batch(6, 3)
     first, second = inputs["target"], (inputs["target"] + 4) % TARGET_IDS
@@ -45,6 +45,38 @@ def test_rows_may_be_gathered_between_steps() -> None:
     logits, _ = model.step(beams[:, 1], ops.convert_to_tensor(1), constant, cache)
     whole = {"source": np.repeat(inputs["source"], 2, axis=0), "target": beams}
     np.testing.assert_allclose(logits, logits_of(model, whole)[:, 1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
+def test_beams_go_on_from_others_in_a_cache_that_grows(positions: str) -> None:
+    model, inputs = small(positions=positions, decoder_layers=2), batch(6, 3)
+    rng, beams, length = np.random.default_rng(0), 3, 7
+    histories = np.zeros((3, beams, 0), "int32")
+    constant, cache = model.start(inputs["source"], 2, beams)
+    for position in range(length):
+        if position in (2, 4):
+            cache = model.grow(cache, 2 * position)
+        tokens = rng.integers(1, TARGET_IDS, (3, beams, 1)).astype("int32")
+        histories = np.concatenate([histories, tokens], axis=2)
+        flat = ops.convert_to_tensor(tokens.reshape(-1))
+        logits, cache = model.step(flat, ops.convert_to_tensor(position), constant, cache)
+        whole = {
+            "source": np.repeat(inputs["source"], beams, axis=0),
+            # One more token, which no logit before it sees: Keras warns of attention to one alone.
+            "target": np.pad(histories.reshape(3 * beams, -1), [(0, 0), (0, 1)], constant_values=1),
+        }
+        expected = logits_of(model, whole)[:, position]
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
+        parents = rng.integers(0, beams, (3, beams)).astype("int32")
+        cache = model.reorder(constant, cache, ops.convert_to_tensor(parents))
+        histories = np.take_along_axis(histories, parents[:, :, None], axis=1)
+
+
+def test_a_cache_grows_no_further_than_learned_positions() -> None:
+    model = small(positions="learned", max_length=8)
+    _, cache = model.start(batch()["source"], 4)
+    with pytest.raises(ValueError, match="9"):
+        model.grow(cache, 9)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

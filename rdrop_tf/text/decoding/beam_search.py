@@ -1,15 +1,16 @@
 """Beam search: the few most probable beginnings at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
-from rdrop_tf.text.decoding.arrays import check_source, pick, repeat_rows, take_rows, top_k, write
+from rdrop_tf.text.decoding.arrays import check_source, pick, top_k, write
 from rdrop_tf.text.decoding.candidates import best_of_each_row
 from rdrop_tf.text.decoding.checks import check_beams
-from rdrop_tf.text.decoding.decoder import Decoder
+from rdrop_tf.text.decoding.decoder import Decoder, StagedDecoder, in_stages
 from rdrop_tf.text.decoding.hypotheses import Hypotheses
 from rdrop_tf.text.decoding.lengths import MaxLength
 from rdrop_tf.text.decoding.pool import Pool, add, best_of, empty_pool
@@ -113,18 +114,21 @@ def beam_search(
     rules = Rules(length_penalty, min_length, max_length, no_repeat_ngram, start_id, end_id, pad_id)
     source = check_source(source)
     length = rules.length(source.shape[1])
-    constant, cache = decoder.start(source, length)
+    staged, stages = in_stages(decoder, length)
+    constant, cache = staged.start(source, stages[0], beams)
     search = _Search(
-        decoder=decoder,
+        decoder=staged,
         rules=rules,
         beams=beams,
         n_best=n_best,
         early_stopping=early_stopping,
         limits=rules.limits(source),
-        constant=repeat_rows(constant, beams),
+        constant=constant,
     )
     state = search.first(ops.shape(source)[0], length)
-    state, _ = ops.while_loop(search.is_going_on, search.step, (state, repeat_rows(cache, beams)))
+    for i, reached in enumerate(stages):
+        cache = staged.grow(cache, reached) if i else cache
+        state, cache = ops.while_loop(search.is_going_on(reached), search.step, (state, cache))
     found = best_of(state.pool, n_best, pad_id)
     scores = ops.where(ops.expand_dims(state.broken, 1), float("nan"), found.scores)
     return found._replace(scores=scores)
@@ -155,7 +159,7 @@ class _State(NamedTuple):
 
 @dataclass(frozen=True)
 class _Search:
-    decoder: Decoder
+    decoder: StagedDecoder
     rules: Rules
     beams: int
     n_best: int
@@ -177,8 +181,13 @@ class _Search:
             broken=ops.zeros((sentences,), "bool"),
         )
 
-    def is_going_on(self, state: _State, _: Nested) -> Tensor:
-        return ops.logical_not(ops.all(state.done))
+    def is_going_on(self, reached: int) -> Callable[[_State, Nested], Tensor]:
+        """Returns what tells whether another step is to be made before a position."""
+
+        def condition(state: _State, _: Nested) -> Tensor:
+            return ops.logical_and(state.position < reached, ops.logical_not(ops.all(state.done)))
+
+        return condition
 
     def step(self, state: _State, cache: Nested) -> tuple[_State, Nested]:
         tokens = ops.reshape(state.tokens, (-1,))
@@ -199,8 +208,7 @@ class _Search:
             done=done,
             broken=ops.logical_or(state.broken, broken),
         )
-        starts = ops.arange(ops.shape(parents)[0], dtype="int32") * self.beams
-        return state, take_rows(cache, ops.reshape(parents + ops.expand_dims(starts, 1), (-1,)))
+        return state, self.decoder.reorder(self.constant, cache, parents)
 
     def _candidates(self, logits: Tensor, state: _State) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Finds the best continuations of each sentence: totals, beams they come from, tokens."""

@@ -8,7 +8,7 @@ from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.text.decoding.arrays import check_source, write
-from rdrop_tf.text.decoding.decoder import Decoder
+from rdrop_tf.text.decoding.decoder import Decoder, StagedDecoder, in_stages
 from rdrop_tf.text.decoding.hypotheses import Hypotheses
 from rdrop_tf.text.decoding.rules import Rules
 
@@ -31,8 +31,9 @@ def follow(decoder: Decoder, source: Tensor, rules: Rules, choose: Choose) -> Hy
     """
     source = check_source(source)
     length = rules.length(source.shape[1])
-    constant, cache = decoder.start(source, length)
-    path = _Path(decoder, rules, choose, rules.limits(source), constant)
+    staged, stages = in_stages(decoder, length)
+    constant, cache = staged.start(source, stages[0])
+    path = _Path(staged, rules, choose, rules.limits(source), constant)
     sentences = ops.shape(source)[0]
     state = _State(
         position=ops.convert_to_tensor(0, "int32"),
@@ -42,7 +43,9 @@ def follow(decoder: Decoder, source: Tensor, rules: Rules, choose: Choose) -> Hy
         length=ops.zeros((sentences,), "int32"),
         done=ops.zeros((sentences,), "bool"),
     )
-    state, _ = ops.while_loop(path.is_going_on, path.step, (state, cache))
+    for i, reached in enumerate(stages):
+        cache = staged.grow(cache, reached) if i else cache
+        state, cache = ops.while_loop(path.is_going_on(reached), path.step, (state, cache))
     scores = rules.score(state.total, ops.maximum(state.length, 1))
     ended = ops.expand_dims(state.length > 0, 1)
     return Hypotheses(
@@ -74,14 +77,19 @@ class _State(NamedTuple):
 
 @dataclass(frozen=True)
 class _Path:
-    decoder: Decoder
+    decoder: StagedDecoder
     rules: Rules
     choose: Choose
     limits: Tensor
     constant: Nested
 
-    def is_going_on(self, state: _State, _: Nested) -> Tensor:
-        return ops.logical_not(ops.all(state.done))
+    def is_going_on(self, reached: int) -> Callable[[_State, Nested], Tensor]:
+        """Returns what tells whether another step is to be made before a position."""
+
+        def condition(state: _State, _: Nested) -> Tensor:
+            return ops.logical_and(state.position < reached, ops.logical_not(ops.all(state.done)))
+
+        return condition
 
     def step(self, state: _State, cache: Nested) -> tuple[_State, Nested]:
         position = state.position
