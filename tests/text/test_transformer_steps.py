@@ -112,7 +112,8 @@ def test_half_precision_steps(dtype: str) -> None:
         assert keras.backend.standardize_dtype(logits.dtype) == "float32"
         tolerance = 0.1 if dtype == "mixed_bfloat16" else 0.02
         np.testing.assert_allclose(logits, expected[:, position], rtol=0, atol=tolerance)
-    dtypes = {keras.backend.standardize_dtype(leaf.dtype) for leaf in keras.tree.flatten(cache)}
+    leaves = keras.tree.flatten(cache.layers)
+    dtypes = {keras.backend.standardize_dtype(leaf.dtype) for leaf in leaves}
     assert dtypes == {dtype.removeprefix("mixed_")}
 
 
