@@ -136,7 +136,7 @@ def test_the_squared_difference_regularises_scores(stsb: Run) -> None:
 
 
 def test_evaluation_gives_the_runs_figures(mnli: Run) -> None:
-    metrics, figures = evaluate(mnli.path)
+    metrics, figures, _ = evaluate(mnli.path)
     assert [metric.name for metric in metrics] == ["accuracy"]
     further = {f"mismatched {name}": value for name, value in figures["last"]["mismatched"].items()}
     expected = {**figures["last"]["test"], **further}
