@@ -1,6 +1,6 @@
 """How fast a Transformer translates: sentences a second.
 
-    python -m benchmarks.decoding --data DIR       about 8 minutes on 2 cores
+    python -m benchmarks.decoding --data DIR       about 12 minutes on 2 cores
     python -m benchmarks.decoding --smoke          seconds, on made-up text, to see that it runs
 
 DIR holds Multi30k: train and test_2016_flickr, .en and .de, plain or gz. The model is "tiny" with
@@ -12,6 +12,8 @@ cached, one by one      `Generator` with batch_size=1, on every 16th sentence by
 uncached, batch 64      the same search, where each step calls the model on the whole prefix; on
                         2 batches of the 16 by length, those in the middle of each half
 cached, the same        `Generator` on those 2 batches, to compare with
+XLA, batch 64           as cached, `Generator(jit_compile=True)`
+XLA, one by one         likewise
 greedy, batch 64        `Generator` without beams, on all sentences
 ctranslate2, batch 64   CTranslate2 with the same weights and batches in float32, each batch up to
                         the length of its longest output, on all sentences; where it is installed
@@ -52,8 +54,14 @@ BEAMS = 5
 MORE = 5
 CACHED, ONE, UNCACHED = "cached, batch 64", "cached, one by one", "uncached, batch 64"
 SAME, GREEDY, PEER = "cached, the same", "greedy, batch 64", "ctranslate2, batch 64"
+XLA, XLA_ONE = "XLA, batch 64", "XLA, one by one"
 # Whose rates each way's are compared with.
-AGAINST = {CACHED: (ONE, PEER), SAME: (UNCACHED,), GREEDY: (CACHED,)}
+AGAINST = {
+    CACHED: (ONE, PEER),
+    XLA: (XLA_ONE, CACHED, PEER),
+    SAME: (UNCACHED,),
+    GREEDY: (CACHED,),
+}
 Tokens = list[int]
 
 
@@ -166,6 +174,8 @@ def ways_of(
         ONE: _timed(one_by_one, singles),
         UNCACHED: _timed(uncached, few),
         SAME: _timed(cached, few),
+        XLA: _timed(generator(model, batch_size=sizes.batch, jit_compile=True), sources),
+        XLA_ONE: _timed(generator(model, batch_size=1, jit_compile=True), singles),
         GREEDY: _timed(greedy, sources),
     }
     if peer_version():

@@ -160,6 +160,47 @@ def sweep_tables(rows: list[Row]) -> str:
     return "\n".join([*parts, *machines(rows)])
 
 
+def translation_table(rows: list[Row]) -> str:
+    """Target tokens a second of training, each way against the others."""
+    bases = ("times by hand", "times pytorch", "times alpha 0")
+    lines = [
+        [row["size"], row["way"], time(row), spread(row, "tokens_per_second", 0)]
+        + [ratio(row, base) for base in bases]
+        for row in rows
+        if row["way"] != "input"
+    ]
+    head = ["size", "way", "ms a step", "target tokens a second"]
+    head += ["times by hand", "times PyTorch", "times alpha 0"]
+    shares = [
+        f"The input takes {float(row['share of a step']):.1%} of a step of size {row['size']}."
+        for row in rows
+        if row["way"] == "input"
+    ]
+    return "\n".join([markdown(head, lines), "", *shares, *machines(rows)])
+
+
+def decoding_table(rows: list[Row]) -> str:
+    """Sentences a second of each way to decode, and against the others."""
+    bases = [
+        name
+        for name in rows[0]
+        if name.startswith("times ") and not name.endswith((" p10", " p90"))
+    ]
+    lines = [
+        [row["way"], row["beams"], row["sentences"], spread(row, "sentences_per_second", 1)]
+        + [ratio(row, base) for base in bases]
+        for row in rows
+    ]
+    head = ["way", "beams", "sentences", "sentences a second", *bases]
+    return "\n".join([markdown(head, lines), "", *machines(rows)])
+
+
+def spread(row: Row, name: str, digits: int) -> str:
+    """Shows a figure with its spread."""
+    middle, low, high = (float(row[name + end]) for end in ("", " p10", " p90"))
+    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
 def accelerator_table(rows: list[Row]) -> str:
     lines = []
     for row in rows:
@@ -215,9 +256,10 @@ def machines(rows: list[Row]) -> list[str]:
 
 
 def provenance(row: Row) -> str:
-    others = "".join(f", {name} {row[name]}" for name in ("jax", "torch") if row.get(name))
-    rounds = f"{row['rounds']} rounds in turns on" if "milliseconds" in row else "On"
-    shown = "; ratios are taken round by round" if "milliseconds" in row else ""
+    names = ("jax", "torch", "ctranslate2")
+    others = "".join(f", {name} {row[name]}" for name in names if row.get(name))
+    rounds = f"{row['rounds']} rounds in turns on" if "rounds" in row else "On"
+    shown = "; ratios are taken round by round" if "rounds" in row else ""
     return (
         f"{rounds} {row['cores']} cores ({row['processor']}), Python {row['python']}, keras "
         f"{row['keras']}, tensorflow {row['tensorflow']}{others}{shown}."
@@ -288,6 +330,8 @@ DOCUMENTS: dict[Path, dict[str, tuple[str, Content]]] = {
         "head_cost.csv": ("head_cost", head_table),
         "head_memory.csv": ("head_memory", memory_table),
         "sweep.csv": ("sweep", sweep_tables),
+        "translation.csv": ("translation", translation_table),
+        "decoding.csv": ("decoding", decoding_table),
         "accelerator.csv": ("accelerator", accelerator_table),
     },
     README: {"cost": ("step", summary)},

@@ -51,6 +51,33 @@ def test_a_prefix_has_a_column_for_each_share() -> None:
     assert "tensorflow 2.21, jax 1; ratios" in text
 
 
+def test_translation_and_decoding() -> None:
+    def measured(name: str, middle: str) -> dict[str, str]:
+        return {name: middle, f"{name} p10": "1.5", f"{name} p90": "1234.56"}
+
+    step = {
+        "size": "tiny",
+        "way": "concat",
+        **TIME,
+        **measured("tokens_per_second", "900"),
+        **MACHINE,
+    }
+    step |= measured("times by hand", "1.6")
+    feed = {**step, "way": "input", **measured("share of a step", "0.012")}
+    text = cost_tables.translation_table([step, feed])
+    line = (
+        "| tiny | concat | 12.3 (10.0 to 20.0) | 900 (2 to 1,235) | 1.60 (1.50 to 1234.56) |  |  |"
+    )
+    assert line in text
+    assert "The input takes 1.2% of a step of size tiny." in text
+    way = {"way": "greedy", "beams": "1", "sentences": "8", "rounds": "5", **MACHINE}
+    way |= measured("sentences_per_second", "12.34") | measured("times slow", "2")
+    text = cost_tables.decoding_table([way])
+    assert "| way | beams | sentences | sentences a second | times slow |" in text
+    assert "| greedy | 1 | 8 | 12.3 (1.5 to 1,234.6) | 2.00 (1.50 to 1234.56) |" in text
+    assert "5 rounds in turns on 2 cores" in text
+
+
 def test_heads_and_memory() -> None:
     text = cost_tables.head_table([{**HEAD, **TIME, **PLAIN, **MACHINE, "torch": "2.13"}])
     assert text.startswith("2 × 8 rows, 4 features, 1,000 classes:")
