@@ -16,7 +16,8 @@ def test_smoke_mode_writes_every_figure(tmp_path: Path, capsys: pytest.CaptureFi
     out = tmp_path / "decoding.csv"
     decoding.main(["--smoke", "--out", str(out)])
     rows = list(csv.DictReader(out.read_text().splitlines()))
-    ways = [decoding.CACHED, decoding.ONE, decoding.UNCACHED, decoding.SAME, decoding.GREEDY]
+    ways = [decoding.CACHED, decoding.ONE, decoding.UNCACHED, decoding.SAME]
+    ways += [decoding.XLA, decoding.XLA_ONE, decoding.GREEDY]
     peer = [decoding.PEER] if decoding.peer_version() else []
     assert [row["way"] for row in rows] == [*ways, *peer]
     assert all(float(row["sentences_per_second"]) > 0 for row in rows)
