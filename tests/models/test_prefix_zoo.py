@@ -84,6 +84,7 @@ def test_bert_with_dropout_from_its_embeddings_has_nothing_to_share() -> None:
 
 
 @SEEDED
+@pytest.mark.tensorflow
 def test_bert_trains_as_with_two_calls() -> None:
     models = []
     for forward in ("two_calls", "shared_prefix"):
