@@ -58,7 +58,7 @@ parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--handle", help="a SavedModel's folder or handle")
 parser.add_argument("--data", type=Path, help="folder of SST-2's official tsv files")
 parser.add_argument("--alpha", type=float, default=5.0 if SMOKE else 1.0)
-parser.add_argument("--epochs", type=int, default=8 if SMOKE else 5)
+parser.add_argument("--epochs", type=int, default=4 if SMOKE else 5)
 parser.add_argument("--batch-size", type=int, default=16 if SMOKE else 32)
 parser.add_argument("--learning-rate", type=float, default=5e-3 if SMOKE else 1e-3)
 parser.add_argument(

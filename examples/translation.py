@@ -68,7 +68,7 @@ parser.add_argument("--target", default="en")
 parser.add_argument("--vocabulary", type=int, default=310 if SMOKE else 8000)
 parser.add_argument("--size", default="tiny")
 parser.add_argument("--alpha", type=float, default=1.0 if SMOKE else 5.0)
-parser.add_argument("--epochs", type=int, default=20 if SMOKE else 30)
+parser.add_argument("--epochs", type=int, default=5 if SMOKE else 30)
 parser.add_argument("--tokens", type=int, default=300 if SMOKE else 4096)
 parser.add_argument("--learning-rate", type=float, default=1e-2 if SMOKE else 2e-3)
 parser.add_argument("--out", type=Path, help="folder of the picture and the translator")
@@ -149,7 +149,7 @@ def fit(alpha: float) -> tuple[Transformer, dict]:
         args.epochs * len(batches),
         learning_rate=args.learning_rate,
         schedule="inverse_square_root",
-        warmup=40 if SMOKE else 1000,
+        warmup=20 if SMOKE else 1000,
         beta_2=0.98,
     )
     loss = SmoothedSparseCategoricalCrossentropy(

@@ -9,6 +9,8 @@ from rdrop_tf.losses.checks import (
     check_same_shape,
 )
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.mark.parametrize("alpha", [0, 1, 0.5, np.float32(2.0), np.array(3)])
 def test_alpha_may_be_any_number_from_zero(alpha):

@@ -10,6 +10,8 @@ from rdrop_tf.losses import convert_alpha
 from . import reference
 from .gradients import central_differences, gradients
 
+pytestmark = pytest.mark.one_backend
+
 ROWS, CLASSES = 4, 5
 LABELS = np.array([0, 3, 1, 4])
 

@@ -88,6 +88,7 @@ def test_gradients_of_all_passes_equal_numeric_ones():
 # Identities
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
 @pytest.mark.parametrize(
     "loss",
@@ -193,6 +194,7 @@ def test_swapped_passes_give_the_same_value_and_swapped_gradients(kind):
     np.testing.assert_allclose(to_b, to_b_first, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.one_backend
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("how", ["mask", "weight", "weight 0 of a sum", "ignore_class"])
 def test_what_is_masked_might_as_well_not_exist(how):
@@ -240,6 +242,7 @@ def test_masked_labels_of_probabilities_may_be_garbage_too(from_logits, how):
     assert float(found) == pytest.approx(math.log(2), rel=1e-6)
 
 
+@pytest.mark.one_backend
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean_with_sample_weight", "sum"])
 def test_a_batch_split_in_pieces_gives_the_same_loss_and_gradient(reduction):
@@ -289,6 +292,7 @@ def test_one_weight_per_example_reaches_all_its_tokens():
     assert found == pytest.approx(float(loss(y_true, passes, by_token)), rel=1e-6)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("task", [BINARY(from_logits=True), keras.losses.MeanSquaredError()])
 def test_predictions_without_an_axis_of_units_are_one_unit_each(task):
     """No (B,) against (B, 1) is broadcast to (B, B), and weights reach their example."""
@@ -321,6 +325,7 @@ def test_no_valid_position_costs_nothing():
 # Heads and precision
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("task", "divergence"),
     [
@@ -342,6 +347,7 @@ def test_auto_takes_the_divergence_that_belongs_to_the_loss(task, divergence):
     assert float(by_name) > float(RDropLoss(0.0, task)(y_true, passes))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("task", "divergence"), [(SPARSE(), symmetric_kl), (BINARY(), bernoulli_kl)]
 )
@@ -357,6 +363,7 @@ def test_a_divergence_of_the_package_hears_whether_predictions_are_logits(task, 
     assert as_function.get_config() == by_name.get_config()
 
 
+@pytest.mark.one_backend
 def test_label_smoothing_acts_on_the_cross_entropy_only():
     passes = (draw(seed=1), draw(seed=2))
     y_true = np.eye(7, dtype="float32")[labels_for(passes[0])]
@@ -366,6 +373,7 @@ def test_label_smoothing_acts_on_the_cross_entropy_only():
     assert float(penalty) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.one_backend
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     ("kind", "head"),

@@ -9,6 +9,8 @@ from keras import ops
 
 from rdrop_tf import RDropLoss
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = keras.losses.SparseCategoricalCrossentropy
 LABELS = np.array([0, 2, 1, 2], "int32")
 PASSES = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")

@@ -7,6 +7,8 @@ from rdrop_tf.losses import jensen_shannon, squared_difference, symmetric_kl
 from rdrop_tf.losses.heads import BernoulliHead, PlainHead, RegressionHead, SoftmaxHead
 from rdrop_tf.losses.resolve import DIVERGENCES, name_if_known, resolve_head, resolve_loss
 
+pytestmark = pytest.mark.one_backend
+
 TASKS = keras.losses
 
 

@@ -12,6 +12,8 @@ from rdrop_tf.models.choice import LEAST_SHARE, choose
 from rdrop_tf.models.passes import run_passes
 from tests.models import noisy, zoo
 
+pytestmark = pytest.mark.one_backend
+
 
 def model_with(before: int, behind: int) -> keras.Model:
     h = x = keras.Input((64,))

@@ -11,6 +11,8 @@ from rdrop_tf.models.cost import Cost, cost_of
 from rdrop_tf.models.frontier import Frontier, possible_frontier_of
 from rdrop_tf.models.graphs import leaves_of
 
+pytestmark = pytest.mark.one_backend
+
 SIZES = (0.0, 1.0, 7.5, 2e12)
 
 

@@ -7,6 +7,8 @@ from rdrop_tf.models.cost import Cost
 from rdrop_tf.models.describe import description
 from rdrop_tf.models.frontier import Frontier
 
+pytestmark = pytest.mark.one_backend
+
 
 def frontier(stochastic: int) -> Frontier:
     noise = tuple((f"noise_{i}", f"reason {i}") for i in range(stochastic))

@@ -10,6 +10,8 @@ from keras import layers, ops
 from rdrop_tf.models.flops import UNKNOWN, flops_of
 from rdrop_tf.models.graphs import nodes_of
 
+pytestmark = pytest.mark.one_backend
+
 
 def last_node(shape: tuple[int | None, ...], call: Callable[[Any], Any], dtype: str) -> Any:
     x = keras.Input(shape, dtype=dtype)

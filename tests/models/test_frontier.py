@@ -15,6 +15,8 @@ from rdrop_tf.models.frontier import Frontier, frontier_of, possible_frontier_of
 from rdrop_tf.models.graphs import leaves_of
 from tests.models import noisy, zoo
 
+pytestmark = pytest.mark.one_backend
+
 
 def dense(name: str) -> layers.Layer:
     return layers.Dense(8, name=name)

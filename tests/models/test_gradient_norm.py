@@ -51,6 +51,7 @@ def test_it_is_the_length_of_a_step_of_plain_descent(alpha: float) -> None:
     assert logs["gradient_norm"][0] == pytest.approx(np.sqrt(moved), rel=1e-5)
 
 
+@pytest.mark.one_backend
 def test_clipping_comes_after_it() -> None:
     free, clipped = _compiled(2.0), _compiled(2.0, keras.optimizers.SGD(1.0, global_clipnorm=0.01))
     free.log_gradient_norm = clipped.log_gradient_norm = True
@@ -71,6 +72,7 @@ def test_training_is_the_same_with_it(alpha: float) -> None:
     assert len(logs[1]["gradient_norm"]) == 3
 
 
+@pytest.mark.one_backend
 def test_it_can_be_asked_for_between_epochs() -> None:
     model = _compiled(2.0)
     assert "gradient_norm" not in _logs(model)
@@ -81,6 +83,7 @@ def test_it_can_be_asked_for_between_epochs() -> None:
     assert "gradient_norm" not in _logs(model)
 
 
+@pytest.mark.one_backend
 def test_of_turns_each_step_counts() -> None:
     model = _compiled(2.0, every=2)
     model.log_gradient_norm = True

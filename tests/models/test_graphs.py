@@ -22,6 +22,8 @@ from rdrop_tf.models.graphs import (
 )
 from tests.models import zoo
 
+pytestmark = pytest.mark.one_backend
+
 
 def functional(kind: type[keras.Model] = keras.Model) -> keras.Model:
     x = keras.Input((8,))

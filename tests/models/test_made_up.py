@@ -11,6 +11,8 @@ from rdrop_tf.models.graphs import nodes_of
 from rdrop_tf.models.made_up import outputs_like, tensor_like, weights_like
 from tests.models import noisy
 
+pytestmark = pytest.mark.one_backend
+
 FLOATS = ("float16", "bfloat16", "float32")
 INTEGERS = ("int8", "uint8", "int32", "uint32")
 

@@ -10,6 +10,8 @@ from rdrop_tf import RDropModel
 from rdrop_tf.models.preprocessing import preprocessed
 from tests.models import zoo
 
+pytestmark = pytest.mark.one_backend
+
 keras_hub = pytest.importorskip("keras_hub", reason="keras-hub is an extra: rdrop_tf[hub]")
 
 WORDS = ["the", "quick", "brown", "fox", "jumped", "over", "a", "lazy", "dog", "slept"]

@@ -65,6 +65,7 @@ def test_the_loss_is_that_of_the_two_passes_taken_by_hand() -> None:
     assert logs["loss"][0] == pytest.approx(ce + 2.5 * kl, rel=1e-5)
 
 
+@pytest.mark.one_backend
 def test_every_other_step_makes_one_pass() -> None:
     rdrop = compiled(zoo.functional(0.3), every=2)
     x, y = zoo.features()
@@ -98,6 +99,7 @@ def test_alpha_changes_between_epochs_without_a_retrace() -> None:
         assert model.training_calls <= 2 * 2, "two calls a trace"
 
 
+@pytest.mark.one_backend
 def test_alpha_can_leave_and_reach_zero() -> None:
     rdrop = compiled(zoo.functional(0.3), alpha=0.0)
     plan = [0.0, 2.0, 0.0]
@@ -119,6 +121,7 @@ def test_alpha_follows_a_schedule_of_the_optimizer_step() -> None:
         assert logs["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.one_backend
 def test_alpha_by_output() -> None:
     case = zoo.CASES["several outputs"]
     alphas = {"kind": 4.0, "size": 0.0}
@@ -130,11 +133,13 @@ def test_alpha_by_output() -> None:
     assert 0 < one["kl"][0] < both["kl"][0], "the second output has no divergence"
 
 
+@pytest.mark.one_backend
 def test_the_metrics_of_outputs_add_up_to_the_loss() -> None:
     _, logs = zoo.train(zoo.CASES["several outputs"], 0.3, lambda m: RDropModel(m, alpha=4.0))
     assert logs["loss"][0] == pytest.approx(logs["kind_loss"][0] + 0.3 * logs["size_loss"][0], 1e-5)
 
 
+@pytest.mark.one_backend
 def test_divergence_by_name_and_by_function() -> None:
     def gap(a: Any, b: Any) -> Any:
         return ops.mean(ops.abs(a - b), axis=-1)
@@ -184,6 +189,7 @@ def test_no_retracing_over_100_steps_with_a_ragged_last_batch(forward: str) -> N
     assert rdrop.traces <= 2
 
 
+@pytest.mark.one_backend
 @pytest.mark.skipif(BACKEND == "torch", reason="Torch traces nothing")
 def test_traces_grow_with_the_shapes_of_batches() -> None:
     rdrop = RDropModel(keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(3)]))
@@ -287,6 +293,7 @@ def dataset() -> Any:
     return tf.data.Dataset.from_tensor_slices(zoo.features()).batch(8)
 
 
+@pytest.mark.one_backend
 def test_all_kinds_of_data_train_alike() -> None:
     sources = [generator, lambda: Pieces(*zoo.features())]
     if BACKEND != "torch":
@@ -327,6 +334,7 @@ def test_saved_and_loaded_it_predicts_and_trains_on_alike(tmp_path: Path) -> Non
         assert getattr(rdrop, name) == getattr(again, name)
 
 
+@pytest.mark.one_backend
 def test_a_schedule_and_a_dict_of_alphas_are_saved(tmp_path: Path) -> None:
     ramp = keras.optimizers.schedules.PolynomialDecay(0.0, 4, end_learning_rate=4.0)
     rdrop = RDropModel(zoo.two_outputs(0.3), alpha={"kind": ramp, "size": 0.5})
@@ -336,6 +344,7 @@ def test_a_schedule_and_a_dict_of_alphas_are_saved(tmp_path: Path) -> None:
     assert again.alpha["kind"].get_config() == ramp.get_config()
 
 
+@pytest.mark.one_backend
 def test_a_subclassed_model_is_saved(tmp_path: Path) -> None:
     x, y = zoo.features()
     rdrop = compiled(zoo.Subclassed(0.3))
@@ -345,6 +354,7 @@ def test_a_subclassed_model_is_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rdrop.predict(x, verbose=0), again.predict(x, verbose=0))
 
 
+@pytest.mark.one_backend
 def test_the_wrapped_model_is_trained_in_place_and_saves_alone(tmp_path: Path) -> None:
     x, y = zoo.features()
     model = zoo.functional(0.3)
@@ -378,6 +388,7 @@ def test_export_serves_a_single_pass(tmp_path: Path) -> None:
 # Callbacks
 
 
+@pytest.mark.one_backend
 def test_callbacks_work_unchanged(tmp_path: Path) -> None:
     x, y = zoo.features()
     rdrop = compiled(zoo.functional(0.3))
@@ -415,6 +426,7 @@ def test_tensorboard_gets_curves_of_ce_and_kl(tmp_path: Path) -> None:
 # Errors
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -446,6 +458,7 @@ def test_an_rdrop_model_is_not_wrapped_again() -> None:
         RDropModel(RDropModel(zoo.functional(0.1)))
 
 
+@pytest.mark.one_backend
 def test_a_loss_without_a_known_divergence_is_refused_before_anything_changes() -> None:
     rdrop = compiled(zoo.functional(0.1))
     optimizer = rdrop.optimizer
@@ -455,6 +468,7 @@ def test_a_loss_without_a_known_divergence_is_refused_before_anything_changes() 
     rdrop.fit(*zoo.features(), verbose=0)
 
 
+@pytest.mark.one_backend
 def test_a_foreign_loss_trains_with_a_divergence_of_ones_own() -> None:
     rdrop = RDropModel(sized(), divergence="squared_difference")
     rdrop.compile("sgd", "poisson")
@@ -507,6 +521,7 @@ def test_alpha_for_an_unknown_output_is_refused() -> None:
         zoo.train(case, 0.1, lambda m: RDropModel(m, alpha={"kind": 1.0, "sise": 1.0}))
 
 
+@pytest.mark.one_backend
 def test_alpha_cannot_change_its_kind() -> None:
     rdrop = RDropModel(zoo.functional(0.1), alpha=1.0)
     with pytest.raises(ValueError, match=r"`alpha` can change from number to number"):
@@ -516,6 +531,7 @@ def test_alpha_cannot_change_its_kind() -> None:
     assert rdrop.alpha == 1.0
 
 
+@pytest.mark.one_backend
 def test_fit_without_a_loss_is_refused() -> None:
     rdrop = RDropModel(zoo.functional(0.1))
     rdrop.compile("sgd")
@@ -523,6 +539,7 @@ def test_fit_without_a_loss_is_refused() -> None:
         rdrop.fit(*zoo.features(), verbose=0)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("reduction", ["none", None])
 def test_a_loss_that_is_not_reduced_is_refused(reduction: Any) -> None:
     rdrop = RDropModel(zoo.functional(0.1))
@@ -531,6 +548,7 @@ def test_a_loss_that_is_not_reduced_is_refused(reduction: Any) -> None:
         rdrop.fit(*zoo.features(), verbose=0)
 
 
+@pytest.mark.one_backend
 def test_a_number_that_is_not_a_label_array_of_the_users_is_left_alone() -> None:
     x, y = zoo.features()
     before = x.copy(), y.copy()

@@ -68,12 +68,14 @@ def test_noise_is_found(name: str) -> None:
     assert prefix_names(model) == {"before"}
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_noise_of_sequences_is_found(name: str) -> None:
     layer = SEQUENCES[name]()
     assert first_noise(noisy.with_layer(layer, (5, 4))) == [layer.name]
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", IMAGES)
 def test_augmentation_is_found(name: str) -> None:
     layer = IMAGES[name]()
@@ -132,6 +134,7 @@ QUIET: dict[str, tuple[Callable[[], layers.Layer], tuple[int, ...]]] = {
 }
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", QUIET)
 def test_what_draws_nothing_is_in_the_prefix(name: str) -> None:
     make, shape = QUIET[name]
@@ -141,6 +144,7 @@ def test_what_draws_nothing_is_in_the_prefix(name: str) -> None:
     assert layer.name in prefix_names(model)
 
 
+@pytest.mark.one_backend
 def test_ids_masks_and_positions_are_made_up_so_that_layers_take_them() -> None:
     ids, mask = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="bool")
     h = layers.Embedding(3, 4)(ids) * ops.expand_dims(ops.cast(mask, "float32"), -1)
@@ -177,6 +181,7 @@ def test_layers_with_a_seed_generator_are_known_before_they_run(name: str) -> No
     assert by_what_it_is(node_of(LAYERS[name](), (8,))) == "keeps a seed generator"
 
 
+@pytest.mark.one_backend
 def test_recurrent_layers_keep_a_generator_that_they_may_never_use() -> None:
     for rates, reason in (((0.0, 0.0), None), ((0.0, 0.1), "keeps a seed generator")):
         layer = layers.LSTM(4, dropout=rates[0], recurrent_dropout=rates[1])
@@ -229,6 +234,7 @@ def test_looking_while_a_step_is_traced() -> None:
     assert name.startswith("outer/inner/dropout")
 
 
+@pytest.mark.one_backend
 def test_what_was_found_is_remembered_until_layers_are_frozen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

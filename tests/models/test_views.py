@@ -10,6 +10,8 @@ from keras import ops
 from rdrop_tf import RDropModel
 from rdrop_tf.losses import symmetric_kl
 
+pytestmark = pytest.mark.one_backend
+
 
 def _linear() -> keras.Model:
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])

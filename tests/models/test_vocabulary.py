@@ -86,6 +86,7 @@ def test_training_equals_that_with_all_logits(kind: str, forward: str, calls: li
     assert set(calls) == {2}
 
 
+@pytest.mark.one_backend
 def test_shared_prefix_and_heads_go_together(calls: list[int]) -> None:
     a, b = plain("own_bias"), headed("own_bias")
     same_start(a, b)
@@ -103,6 +104,7 @@ def test_options_of_the_training(options: dict[str, Any], calls: list[int]) -> N
     assert set(calls) == ({1, 2} if "every" in options else {options.get("passes", 2)})
 
 
+@pytest.mark.one_backend
 def test_masks_reach_the_loss(calls: list[int]) -> None:
     a, b = plain("tied", mask_zero=True), headed("tied", mask_zero=True)
     same_start(a, b)
@@ -139,6 +141,7 @@ def test_another_divergence_gets_all_logits(divergence: str, calls: list[int]) -
     assert not calls
 
 
+@pytest.mark.one_backend
 def test_a_reversible_embedding_is_known(calls: list[int]) -> None:
     a, b = plain("tied"), headed("reversible")
     same_start(a, b)
@@ -181,6 +184,7 @@ def test_a_subclassed_model(forward: str, calls: list[int]) -> None:
     assert set(calls) == {2}
 
 
+@pytest.mark.one_backend
 def test_a_sequential_model_that_is_not_built(calls: list[int]) -> None:
     def sequential(make_head: Any) -> keras.Model:
         keras.utils.set_random_seed(0)  # the weights are made when training begins
@@ -192,6 +196,7 @@ def test_a_sequential_model_that_is_not_built(calls: list[int]) -> None:
     assert calls
 
 
+@pytest.mark.one_backend
 def test_logits_that_are_changed_afterwards_are_refused() -> None:
     model = Subclassed(cap=True)
     model(tokens()[0])
@@ -272,6 +277,7 @@ def test_no_logits_of_a_whole_batch_are_made() -> None:
     assert {tuple(x.shape)[-1] for x in made} == {WIDTH}
 
 
+@pytest.mark.one_backend
 def test_saving_keeps_a_tie(tmp_path: Any) -> None:
     model = headed("tied_bias")
     rdrop = RDropModel(model)
