@@ -128,3 +128,9 @@ def graphs_run_by(runner: GraphRunner) -> Iterator[None]:
             _users -= 1
             if _users == 0:
                 del Functional._run_through_graph
+
+
+def global_seed_state() -> Any:
+    """Returns what random functions without a seed draw from; None before the first has drawn."""
+    generator = keras.src.backend.common.global_state.get_global_attribute("global_seed_generator")
+    return None if generator is None else generator.state

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from rdrop_tf._typing import Nested
+from rdrop_tf.models.epoch_data import EpochData, epoch_data
 
 
 def preprocesses(model: keras.Model) -> bool:
@@ -74,6 +75,52 @@ def preprocessed_for_fit(
     return data, options
 
 
+def data_by_epoch(
+    model: keras.Model, x: Any, y: Any, options: dict[str, Any], seed: int
+) -> tuple[EpochData, dict[str, Any]]:
+    """Turns the data of `fit` into data by epochs; raw samples of a task are preprocessed.
+
+    Returns:
+        The data, and the other arguments without those that it has used up.
+
+    Raises:
+        ValueError: If the order is no function of the epoch, or an argument has no meaning then.
+    """
+    options = dict(options)
+    for name in ("validation_split", "steps_per_epoch"):
+        if options.get(name):
+            raise ValueError(
+                f"`{name}` cannot be used where training goes back to a place in the data: pass "
+                f"`validation_data`, and all batches of an epoch. Received: {name}={options[name]}"
+            )
+    weight, size = options.pop("sample_weight", None), options.pop("batch_size", None)
+    shuffle = bool(options.pop("shuffle", True))
+    is_raw = preprocesses(model)
+    if is_raw and y is not None:
+        x, y, weight = (_map_arrays(part) for part in (x, y, weight))
+    data = epoch_data(x, y, weight, batch_size=size, seed=seed, shuffle=shuffle)
+    if not is_raw:
+        return data, options
+    validation = options.get("validation_data")
+    if validation is not None:
+        parts = validation if isinstance(validation, tuple) else (validation,)
+        options["validation_data"] = preprocessed(model, *parts, batch_size=size)
+    return _PreprocessedEpochs(model, data), options
+
+
+class _PreprocessedEpochs(EpochData):
+    """Raw samples of a task by epochs, preprocessed batch by batch."""
+
+    def __init__(self, model: keras.Model, data: EpochData) -> None:
+        self._model, self._data = model, data
+
+    def batches(self, epoch: int) -> int:
+        return self._data.batches(epoch)
+
+    def rest(self, epoch: int, batch: int = 0) -> Any:
+        return preprocessed(self._model, self._data.rest(epoch, batch))
+
+
 class _RawBatches(keras.utils.PyDataset):
     """Slices of arrays in memory, preprocessed batch by batch."""
 
@@ -112,7 +159,8 @@ class _MappedDataset(keras.utils.PyDataset):
         return len(self._source)
 
     def __getitem__(self, index: int) -> Nested:
-        batch = keras.utils.unpack_x_y_sample_weight(self._source[index])
+        batch = keras.tree.map_structure(_listed, self._source[index])
+        batch = keras.utils.unpack_x_y_sample_weight(batch)
         return _to_numpy(self._model.preprocess_samples(*batch))
 
     def on_epoch_end(self) -> None:
@@ -138,8 +186,13 @@ def _take(part: Any, rows: np.ndarray) -> Any:
         return tuple(_take(one, rows) for one in part)
     if isinstance(part, dict):
         return {name: _take(one, rows) for name, one in part.items()}
-    taken = part[rows]
-    return taken.tolist() if taken.dtype == object else taken
+    return _listed(part[rows])
+
+
+def _listed(leaf: Any) -> Any:
+    """Turns an array of strings into the list that preprocessors take."""
+    is_of_strings = isinstance(leaf, np.ndarray) and leaf.dtype == object
+    return leaf.tolist() if is_of_strings else leaf
 
 
 def _count_rows(data: tuple[Any, ...]) -> int:

@@ -11,12 +11,18 @@ from rdrop_tf.losses import labels
 from rdrop_tf.losses.heads import Divergence
 from rdrop_tf.models.alpha import Alpha, AlphaLike
 from rdrop_tf.models.arguments import check_arguments
+from rdrop_tf.models.by_epoch import find_resumes, fit_by_epoch
 from rdrop_tf.models.choice import choose, is_unbuilt
 from rdrop_tf.models.describe import description
 from rdrop_tf.models.draws import listen
 from rdrop_tf.models.objective import PassesInView, RDropCompileLoss, check_losses
 from rdrop_tf.models.passes import batch_size, holds_views
-from rdrop_tf.models.preprocessing import preprocessed, preprocessed_for_fit, preprocesses
+from rdrop_tf.models.preprocessing import (
+    data_by_epoch,
+    preprocessed,
+    preprocessed_for_fit,
+    preprocesses,
+)
 from rdrop_tf.models.seeds import load_seed_states, save_seed_states
 from rdrop_tf.models.strategy import check_optimizer, check_scope_of_fit, check_strategy
 from rdrop_tf.models.vocabulary import VocabularyHeads
@@ -307,11 +313,16 @@ class RDropModel(BackendStep, keras.Model):
             **options: All other arguments of `keras.Model.fit`.
         """
         check_scope_of_fit(self)
-        if preprocesses(self.model):
+        resumes = find_resumes(options.get("callbacks"))
+        if resumes is not None:
+            (x, options), y = data_by_epoch(self.model, x, y, options, resumes.seed), None
+        elif preprocesses(self.model):
             (x, options), y = preprocessed_for_fit(self.model, x, y, options), None
         with listen() as draws:
             options["callbacks"] = _with(options.get("callbacks"), Watch(self, draws))
             try:
+                if resumes is not None:
+                    return fit_by_epoch(self, super().fit, x, resumes, options)
                 return super().fit(x, y, **options)
             except Exception as error:
                 named = labels.from_graph(error)
@@ -392,7 +403,8 @@ class RDropModel(BackendStep, keras.Model):
 def _with(callbacks: Any, watch: Watch) -> Any:
     """Adds a callback without changing the user's list."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(watch)
+        watch.set_params(callbacks.params)
+        callbacks.callbacks.append(watch)
         return callbacks
     if callbacks is None:
         return [watch]

@@ -1,0 +1,166 @@
+"""Training one epoch at a time, from any place in the data."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import keras
+
+from rdrop_tf.models.epoch_data import EpochData
+
+if TYPE_CHECKING:
+    from rdrop_tf.models.rdrop_model import RDropModel
+
+
+class Place(NamedTuple):
+    """Where training stands: the next batch is number `batch` of epoch number `epoch`."""
+
+    epoch: int = 0
+    batch: int = 0
+
+
+@runtime_checkable
+class Resumes(Protocol):
+    """A callback that knows where training was when it ended."""
+
+    seed: int
+
+    def find_place(self) -> Place | None:
+        """Returns where to go on, None to begin."""
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether a callback had ended the training."""
+
+    def begin(self, data: EpochData, callbacks: list[keras.callbacks.Callback]) -> None:
+        """Hears what training is about to begin with."""
+
+    def restore(self, model: "RDropModel") -> None:
+        """Puts back what was at that place; everything is built, and callbacks have begun."""
+
+    def listening(self) -> Any:
+        """Returns a context in which the process' signals are heard."""
+
+
+def find_resumes(callbacks: Any) -> Resumes | None:
+    """Returns the callback that knows where to go on; None where there is none.
+
+    Raises:
+        ValueError: If there are several, or callbacks come as a `CallbackList`.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return None
+    found = [c for c in keras.tree.flatten(callbacks or []) if isinstance(c, Resumes)]
+    if len(found) > 1:
+        raise ValueError(f"a training has one place to go on from. Received: {found}")
+    return found[0] if found else None
+
+
+def fit_by_epoch(
+    model: "RDropModel",
+    fit: Callable[..., Any],
+    data: EpochData,
+    resumes: Resumes,
+    options: dict[str, Any],
+) -> Any:
+    """Trains epoch by epoch, each with a `fit` of its own and all with the same callbacks.
+
+    A `fit` of Keras holds to the number of batches of its first epoch, and cannot begin within
+    one. `on_train_begin` and `on_train_end` are called once.
+
+    Args:
+        model: What is trained.
+        fit: Keras' own `fit` of it.
+        data: The batches.
+        resumes: The callback that knows where to begin.
+        options: The other arguments of `fit`.
+
+    Returns:
+        The history of all epochs, those before the place included.
+    """
+    options = dict(options)
+    epochs, verbose = options.pop("epochs", 1), options.pop("verbose", "auto")
+    found = resumes.find_place()
+    place = found or Place(options.pop("initial_epoch", 0))
+    left = range(0) if resumes.has_stopped else range(place.epoch, epochs)
+    callbacks = _OneTraining(
+        [c for c in keras.tree.flatten(options.pop("callbacks", [])) if c is not resumes],
+        add_history=True,
+        add_progbar=verbose != 0,
+        verbose=verbose,
+        epochs=epochs,
+        steps=data.batches(place.epoch),
+        model=model,
+    )
+    resumes.begin(data, list(callbacks.callbacks))
+    if found is not None:
+        _build(model, data)
+        callbacks.when_begun = lambda: resumes.restore(model)
+    # Last, also behind Keras' own: what is saved is what the others have made of a step.
+    callbacks.callbacks.append(resumes)
+    resumes.set_params(callbacks.params)  # type: ignore[attr-defined]
+    resumes.set_model(model)  # type: ignore[attr-defined]
+    with _unfinished(model) as finish, resumes.listening():
+        callbacks.on_train_begin()
+        for epoch in left:
+            first = place.batch if epoch == place.epoch else 0
+            fit(
+                data.rest(epoch, first),
+                callbacks=callbacks,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                verbose=verbose,
+                shuffle=False,
+                **options,
+            )
+            if model.stop_training:
+                break
+        finish()
+    callbacks.end()
+    return model.history
+
+
+class _OneTraining(keras.callbacks.CallbackList):
+    """Callbacks of several calls of `fit` that are one training."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.when_begun: Callable[[], None] = lambda: None
+        self._has_begun = False
+        self._logs: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            super().on_train_begin(logs)
+            self.when_begun()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._logs = logs
+
+    def end(self) -> None:
+        super().on_train_end(self._logs)
+
+
+@contextmanager
+def _unfinished(model: "RDropModel") -> Iterator[Callable[[], None]]:
+    """Keeps each `fit` from finishing the weights (averages of them, for one) before the last."""
+    optimizer = model.optimizer
+    finish = optimizer.finalize_variable_values
+    optimizer.finalize_variable_values = lambda variables: None
+    finished: list[bool] = []
+    try:
+        yield lambda: finished.append(True)
+    finally:
+        del optimizer.finalize_variable_values
+    if finished:
+        finish(model.trainable_weights)
+
+
+def _build(model: "RDropModel", data: EpochData) -> None:
+    """Makes all variables, so that there is something to restore."""
+    batches = data.rest(0)
+    batch = batches[0] if hasattr(batches, "__getitem__") else next(iter(batches))
+    strategy = getattr(model, "_distribute_strategy", None)
+    with strategy.scope() if strategy else nullcontext():
+        model._symbolic_build(data_batch=batch)

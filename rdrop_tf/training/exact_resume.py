@@ -1,0 +1,229 @@
+"""A training that can be killed at any moment and goes on as if it had not been."""
+
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from rdrop_tf.models.by_epoch import Place
+from rdrop_tf.models.epoch_data import EpochData
+from rdrop_tf.models.rdrop_model import RDropModel
+from rdrop_tf.training.checkpoint_store import Checkpoint, CheckpointStore
+from rdrop_tf.training.run_state import (
+    CallbackStates,
+    check_variables,
+    random_state,
+    restore_random_state,
+    restore_variables,
+    save_variables,
+)
+
+# EX_TEMPFAIL of sysexits.h: a scheduler that is told so starts the job again.
+PREEMPTED = 75
+
+
+class Preempted(SystemExit):
+    """Training was asked to end (SIGTERM) and has saved where it stands; exit code 75."""
+
+    def __init__(self) -> None:
+        super().__init__(PREEMPTED)
+
+
+class ExactResume(keras.callbacks.Callback):
+    """Saves a training, and goes on with it when the same `fit` is called again.
+
+    For `RDropModel.fit`. A training that was killed and goes on ends with the weights, logs and
+    history of one that was not, bit for bit on a CPU: saved are all weights and statistics, what
+    the optimizer holds, the loss scale, alpha, random seeds, running means, what the other
+    callbacks remember, and the place in the data. The batches must be a function of the epoch:
+    arrays, a `tf.data.Dataset` in a fixed order, or an `rdrop_tf.models.EpochData`. Arrays are
+    shuffled by (seed, epoch).
+
+    It saves at each epoch's end and, besides, every so many steps or minutes. On SIGTERM it saves
+    after the step that is under way and raises `Preempted`, which ends the process with the exit
+    code 75. Where the disk does not take a checkpoint, training goes on with a warning.
+
+    Args:
+        folder: Of the checkpoints, which are no one else's; of a new training it is empty.
+        every_steps: Saves after each so many steps, too.
+        every_minutes: Saves after each so many minutes, too.
+        keep: How many checkpoints stay.
+        seed: Of the order of arrays.
+
+    Raises:
+        ValueError: If a number is below 1. In `fit`, if the folder's checkpoints are all broken,
+            or of another model or other data.
+
+    Example:
+    >>> import tempfile, numpy as np
+    >>> from rdrop_tf import RDropModel
+    >>> def train(epochs, folder):
+    ...     keras.utils.set_random_seed(0)
+    ...     layers = [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3)]
+    ...     rdrop = RDropModel(keras.Sequential(layers))
+    ...     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    ...     rdrop.compile(keras.optimizers.Adam(), loss)
+    ...     x, y = np.ones((8, 4), "float32"), np.arange(8) % 3
+    ...     history = rdrop.fit(x, y, epochs=epochs, verbose=0, callbacks=[ExactResume(folder)])
+    ...     return rdrop.get_weights()[0], history.history["loss"]
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = train(2, folder)
+    >>> resumed, whole = train(4, folder), train(4, tempfile.mkdtemp())
+    >>> bool((resumed[0] == whole[0]).all()), resumed[1] == whole[1]
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        every_steps: int | None = None,
+        every_minutes: float | None = None,
+        keep: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("every_steps", every_steps), ("every_minutes", every_minutes)):
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name}` must be above 0, or None. Received: {name}={value!r}")
+        self._store = CheckpointStore(Path(folder), keep)
+        self._every_steps, self._every_minutes = every_steps, every_minutes
+        self.seed = seed
+        self._found: Checkpoint | None = None
+        self._asked_to_end = threading.Event()
+
+    # What `RDropModel.fit` asks for
+
+    def find_place(self) -> Place | None:
+        """Returns where the newest checkpoint that is whole goes on; None without one."""
+        self._found = self._store.newest()
+        return None if self._found is None else Place(*self._found.facts["place"])
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether a callback had ended the training."""
+        return self._found is not None and bool(self._found.facts["stopped"])
+
+    def begin(self, data: EpochData, callbacks: list[keras.callbacks.Callback]) -> None:
+        """Hears what training is about to begin with."""
+        self._data = data
+        self._callbacks = CallbackStates(callbacks)
+        self._place, self._steps = Place(), 0
+        self._saved_at_step, self._saved_at_time = 0, time.monotonic()
+        if self._found is not None:
+            self._place = Place(*self._found.facts["place"])
+            self._steps = self._saved_at_step = self._found.step
+            self._check_data(**self._found.facts["data"])
+
+    def restore(self, model: RDropModel) -> None:
+        """Puts everything back; all callbacks have heard that training begins."""
+        assert self._found is not None
+        check_variables(model, self._found.arrays)
+        alpha = self._found.facts["alpha"]
+        if alpha is not None:
+            model.alpha = alpha
+        gone = self._restore_all()
+        if gone:
+            warnings.warn(
+                "what some callbacks remembered is lost, as they are not there any more: "
+                f"{', '.join(gone)}",
+                stacklevel=2,
+            )
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hears SIGTERM, in the main thread; no other thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._asked_to_end.clear()
+        before = signal.signal(signal.SIGTERM, lambda *_: self._asked_to_end.set())
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    # What Keras tells
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Goes back into the epoch: its beginning has made the running means 0."""
+        if self._found is not None and self._place.batch:
+            self._restore_all()
+        self._found = None  # its arrays are no longer needed
+        self._begins = self._place if self._place.epoch == epoch else Place(epoch)
+        self._batches = self._data.batches(epoch)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Saves where it is time to."""
+        place = Place(self._begins.epoch, self._begins.batch + batch + 1)
+        self._steps += place.batch - (self._place.batch if place.epoch == self._place.epoch else 0)
+        self._place = place
+        if place.batch < self._batches and self._is_time():  # else the epoch's end saves
+            self._save()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Saves."""
+        self._place = Place(epoch + 1)
+        self._save()
+
+    def _is_time(self) -> bool:
+        steps, minutes = self._every_steps, self._every_minutes
+        since = time.monotonic() - self._saved_at_time
+        return (
+            self._asked_to_end.is_set()
+            or (steps is not None and self._steps - self._saved_at_step >= steps)
+            or (minutes is not None and since >= 60 * minutes)
+        )
+
+    def _save(self) -> None:
+        model, arrays = self.model, dict[str, Any]()
+        save_variables(model, arrays)
+        # Their number tells other data of another length.
+        epoch = self._begins.epoch
+        facts = {
+            "place": self._place,
+            "data": {"epoch": epoch, "batches": self._batches},
+            "stopped": bool(model.stop_training),
+            "alpha": _number(model.alpha),
+            "callbacks": self._callbacks.save(arrays),
+            "random": random_state(arrays),
+        }
+        try:
+            self._store.write(Checkpoint(self._steps, arrays, facts))
+        except OSError as error:
+            warnings.warn(
+                f"step {self._steps} was not saved: {error}. Training goes on; the checkpoint "
+                "before it is as it was",
+                stacklevel=2,
+            )
+        self._saved_at_step, self._saved_at_time = self._steps, time.monotonic()
+        if self._asked_to_end.is_set():
+            raise Preempted
+
+    def _restore_all(self) -> list[str]:
+        assert self._found is not None
+        arrays, facts = self._found.arrays, self._found.facts
+        restore_variables(self.model, arrays)
+        restore_random_state(facts["random"], arrays)
+        return self._callbacks.restore(facts["callbacks"], arrays)
+
+    def _check_data(self, epoch: int, batches: int) -> None:
+        now = self._data.batches(epoch)
+        if now != batches:
+            raise ValueError(
+                "training must go on with the data it began with, in the same batches. "
+                f"Received: {now} batches in epoch {epoch + 1}, which had {batches}; to begin "
+                "anew take an empty folder"
+            )
+
+
+def _number(alpha: Any) -> Any:
+    """Returns an alpha that is a number or a dict of numbers; a schedule follows the step."""
+    values = alpha.values() if isinstance(alpha, Mapping) else [alpha]
+    return alpha if all(isinstance(value, int | float) for value in values) else None

@@ -1,0 +1,261 @@
+"""A training that was killed and goes on ends as one that was not, bit for bit."""
+
+import errno
+import itertools
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from rdrop_tf import RDropModel
+from rdrop_tf.models import EpochData
+from rdrop_tf.training import ExactResume
+from rdrop_tf.training.checkpoint_store import CheckpointStore
+from rdrop_tf.training.exact_resume import PREEMPTED, Preempted
+from tests.training import crashes, resumed
+
+
+class Killed(Exception):  # noqa: N818
+    """What stands for the end of the process."""
+
+
+class RaiseAt(keras.callbacks.Callback):
+    """Ends `fit` after a step; further steps are counted over all epochs."""
+
+    def __init__(self, step: int, error: BaseException) -> None:
+        super().__init__()
+        # A count is no plain value: it is not saved, so the callback can be left out later.
+        self._step, self._error, self._count = step, error, itertools.count()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if next(self._count) == self._step:
+            raise self._error
+
+
+@pytest.mark.parametrize("step", [8, 10])
+def test_compiled_steps(step: int, tmp_path: Path) -> None:
+    unbroken = resumed.outcome(*resumed.train(tmp_path / "whole", run_eagerly=False))
+    with pytest.raises(Killed):
+        resumed.train(tmp_path / "killed", RaiseAt(step, Killed()), run_eagerly=False)
+    found = resumed.outcome(*resumed.train(tmp_path / "killed", run_eagerly=False))
+    assert_equal(found, unbroken)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return resumed.outcome(*resumed.train(tmp_path_factory.mktemp("whole")))
+
+
+def assert_equal(found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for name, value in wanted.items():
+        assert found[name] == value, name
+
+
+@pytest.mark.one_backend
+# The second step, the last one of an epoch, the first of the next, and the last of all.
+@pytest.mark.parametrize("step", [1, 4, 5, 8, 14])
+def test_it_ends_as_if_nothing_had_been(step: int, whole: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        resumed.train(tmp_path, RaiseAt(step, Killed()))
+    assert_equal(resumed.outcome(*resumed.train(tmp_path)), whole)
+
+
+@pytest.mark.parametrize("options", [{"every_steps": 3}, {"every_steps": None}])
+def test_steps_after_the_last_checkpoint_are_taken_again(
+    options: dict[str, Any], whole: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        resumed.train(tmp_path, RaiseAt(8, Killed()), **options)
+    assert_equal(resumed.outcome(*resumed.train(tmp_path, **options)), whole)
+
+
+def test_an_ended_training_is_not_trained_again(whole: dict[str, Any], tmp_path: Path) -> None:
+    resumed.train(tmp_path)
+    assert_equal(resumed.outcome(*resumed.train(tmp_path, RaiseAt(0, Killed()))), whole)
+
+
+def test_what_a_callback_has_ended_stays_ended(tmp_path: Path) -> None:
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.stop_training = True
+
+    first, _ = resumed.train(tmp_path, Stop())
+    again, _ = resumed.train(tmp_path, RaiseAt(0, Killed()))
+    assert first.history.epoch == again.history.epoch == [0]
+
+
+@pytest.mark.tensorflow
+def test_killed_by_the_system_at_20_random_moments(tmp_path: Path) -> None:
+    folder, file = tmp_path / "checkpoints", tmp_path / "outcome.json"
+    ends = [
+        crashes.run(resumed.train_and_die, folder, seed=seed, run_eagerly=True)
+        for seed in range(20)
+    ]
+    assert ends.count(-signal.SIGKILL) >= 10, ends
+    assert set(ends) <= {-signal.SIGKILL, 0}, "killed, or at its end before that"
+    assert crashes.run(resumed.train_to_file, folder, file, run_eagerly=True) == 0
+    unbroken = tmp_path / "unbroken.json"
+    assert crashes.run(resumed.train_to_file, tmp_path / "other", unbroken, run_eagerly=True) == 0
+    assert_equal(json.loads(file.read_text()), json.loads(unbroken.read_text()))
+
+
+def test_every_example_is_seen_once_an_epoch(tmp_path: Path) -> None:
+    seen: dict[int, list[int]] = {}
+
+    class Numbered(EpochData):
+        """Batches of row numbers, which note who is read."""
+
+        def batches(self, epoch: int) -> int:
+            return 5
+
+        def rest(self, epoch: int, batch: int = 0) -> Any:
+            order = np.random.default_rng(epoch).permutation(20).reshape(5, 4)[batch:]
+            return _Noted(order, seen.setdefault(epoch, []))
+
+    class _Noted(keras.utils.PyDataset):
+        def __init__(self, order: np.ndarray, rows: list[int]) -> None:
+            super().__init__()
+            self._order, self._rows = order, rows
+
+        def __len__(self) -> int:
+            return len(self._order)
+
+        def __getitem__(self, index: int) -> Any:
+            return np.tile(self._order[index][:, None], 8).astype("float32"), np.zeros(4)
+
+    trained: list[tuple[int, ...]] = []
+
+    def train(*more: keras.callbacks.Callback) -> None:
+        callbacks = [*more, ExactResume(tmp_path, every_steps=1)]
+        _recorded(trained).fit(Numbered(), epochs=2, verbose=0, callbacks=callbacks)
+
+    with pytest.raises(Killed):
+        train(RaiseAt(7, Killed()))
+    train()
+    assert len(trained) == 10
+    for epoch in (0, 1):
+        rows = [row for batch in trained[5 * epoch : 5 * epoch + 5] for row in batch]
+        assert sorted(rows) == list(range(20))
+
+
+def _recorded(trained: list[tuple[int, ...]]) -> RDropModel:
+    """A model that notes its batches, each of which it sees in one call."""
+
+    class Recorder(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            if training:
+                trained.append(tuple(int(v) for v in keras.ops.convert_to_numpy(x)[:, 0]))
+            return self.dense(x)
+
+    keras.utils.set_random_seed(0)
+    inner = Recorder()
+    inner(np.zeros((1, 8), "float32"))
+    rdrop = RDropModel(inner, alpha=0.0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    rdrop.compile("sgd", loss, run_eagerly=True)
+    return rdrop
+
+
+# Preemption
+
+
+class Terminate(keras.callbacks.Callback):
+    """Sends this process what a scheduler sends before it takes the machine away."""
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if batch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_on_sigterm_it_saves_and_ends_with_75(whole: dict[str, Any], tmp_path: Path) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        resumed.train(tmp_path, Terminate(), every_steps=None)
+    assert ended.value.code == PREEMPTED == 75
+    assert isinstance(ended.value, Preempted)
+    assert signal.getsignal(signal.SIGTERM) is handler
+    newest = CheckpointStore(tmp_path).newest()
+    assert newest is not None
+    assert newest.facts["place"] == [0, 3]
+    assert_equal(resumed.outcome(*resumed.train(tmp_path, every_steps=None)), whole)
+
+
+# What goes wrong
+
+
+def test_a_full_disk_is_said_and_training_goes_on(
+    whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = CheckpointStore.write
+
+    def full_at_5(store: CheckpointStore, checkpoint: Any) -> Path:
+        if checkpoint.step == 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(store, checkpoint)
+
+    monkeypatch.setattr(CheckpointStore, "write", full_at_5)
+    with pytest.warns(UserWarning, match=r"step 5 was not saved: .*No space left .*goes on"):
+        rdrop, used = resumed.train(tmp_path)
+    assert_equal(resumed.outcome(rdrop, used), whole)
+
+
+def test_a_broken_checkpoint_costs_a_step_and_a_warning(
+    whole: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        resumed.train(tmp_path, RaiseAt(8, Killed()))
+    newest = CheckpointStore(tmp_path).paths()[0]
+    newest.write_bytes(newest.read_bytes()[:5000])
+    with pytest.warns(UserWarning, match=r"step 7 used instead; step-0000000008-.*cut short"):
+        rdrop, used = resumed.train(tmp_path)
+    assert_equal(resumed.outcome(rdrop, used), whole)
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    resumed.train(tmp_path)
+    other = resumed.compiled(width=15)
+    with pytest.raises(ValueError, match=r"of the same model.*\(8, 16\).*where .*\(8, 15\)"):
+        other.fit(*resumed.data(), batch_size=4, verbose=0, callbacks=[ExactResume(tmp_path)])
+
+
+def test_other_data_are_refused(tmp_path: Path) -> None:
+    resumed.train(tmp_path)
+    with pytest.raises(ValueError, match=r"same batches. Received: 3 batches in epoch 3.* had 5"):
+        resumed.compiled().fit(
+            *resumed.data(10), batch_size=4, epochs=9, callbacks=[ExactResume(tmp_path)]
+        )
+
+
+def test_a_callback_that_is_gone_is_named(tmp_path: Path) -> None:
+    resumed.train(tmp_path)
+    with pytest.warns(UserWarning, match=r"not there any more: AverageWeights 0, EarlyStopping 0"):
+        resumed.compiled().fit(
+            *resumed.data(), batch_size=4, epochs=3, verbose=0, callbacks=[ExactResume(tmp_path)]
+        )
+
+
+@pytest.mark.parametrize("option", ["every_steps", "every_minutes"])
+def test_numbers_below_their_least(option: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"`{option}` must be above 0, or None. Received: .*=0"):
+        ExactResume(tmp_path, **{option: 0})
+
+
+def test_two_of_them_are_refused(tmp_path: Path) -> None:
+    both = [ExactResume(tmp_path / "a"), ExactResume(tmp_path / "b")]
+    with pytest.raises(ValueError, match="one place to go on from"):
+        resumed.compiled().fit(*resumed.data(), verbose=0, callbacks=both)
+
+
+@pytest.mark.parametrize("options", [{"validation_split": 0.2}, {"steps_per_epoch": 2}])
+def test_options_that_leave_no_place_in_the_data(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"`{next(iter(options))}` cannot be used where training"):
+        resumed.compiled().fit(*resumed.data(), callbacks=[ExactResume(tmp_path)], **options)
