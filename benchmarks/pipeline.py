@@ -24,12 +24,12 @@ import keras
 import numpy as np
 
 from rdrop_tf import RDropModel
+from rdrop_tf.models import EpochData
 from rdrop_tf.recipes import Recipe, find_recipe
-from rdrop_tf.tasks import Examples, Splits, Task, make_task
+from rdrop_tf.tasks import Examples, Task, make_task
 from rdrop_tf.tasks.environment import describe_environment
 from rdrop_tf.tasks.glue.task import Glue
 from rdrop_tf.tasks.images.task import Images
-from rdrop_tf.tasks.parts import training_batches
 
 RESULTS = Path(__file__).parent / "results" / "pipeline.csv"
 RECIPES = ("digits", "mrpc-small", "cifar100-vit-small", "cifar100-wide-resnet")
@@ -86,9 +86,8 @@ def main(argv: list[str] | None = None) -> None:
 def measured(name: str, batches: int) -> dict[str, Any]:
     """Measures one recipe."""
     task = task_of(find_recipe(name))
-    splits = task.splits()
-    batch = batch_seconds(task, splits, batches)
-    step = step_seconds(task, splits, batches)
+    batch = batch_seconds(task, batches)
+    step = step_seconds(task, batches)
     environment = describe_environment()
     return {
         "recipe": name,
@@ -112,24 +111,24 @@ def task_of(recipe: Recipe) -> Task:
     return make_task(recipe)
 
 
-def batch_seconds(task: Task, splits: Splits, batches: int) -> float:
+def batch_seconds(task: Task, batches: int) -> float:
     """Times the pipeline alone: the mean of batches in a row, after the first ones."""
-    pipeline = _pipeline(task, splits)
-    rows = itertools.chain.from_iterable(pipeline for _ in itertools.count())
+    pipeline = _pipeline(task)
+    rows = itertools.chain.from_iterable(pipeline.rest(epoch) for epoch in itertools.count())
     for _ in range(5):
         next(rows)
     return _seconds(lambda: next(rows), batches)
 
 
-def step_seconds(task: Task, splits: Splits, steps: int) -> float:
+def step_seconds(task: Task, steps: int) -> float:
     """Times training steps in `fit`, the pipeline working beside: the median."""
     network = task.model()
     model = RDropModel(network, task.recipe.alpha, forward=task.recipe.forward, views=task.views)
     model.compile(task.optimizer(network, 1000), task.loss())
     clock = _Clock()
-    epochs = -(-(steps + 10) // len(_pipeline(task, splits)))
-    batches = _pipeline(task, splits)
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[clock])
+    batches = _pipeline(task)
+    epochs = -(-(steps + 10) // batches.batches(0))
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=[clock])
     return statistics.median(clock.seconds[5:])
 
 
@@ -145,8 +144,8 @@ class _Clock(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self._started)
 
 
-def _pipeline(task: Task, splits: Splits) -> Any:
-    return training_batches(splits.train, task.recipe.batch_size, 0, task.transform(0))
+def _pipeline(task: Task) -> EpochData:
+    return task.training_batches(seed=0)
 
 
 def _seconds(work: Callable[[], Any], times: int) -> float:

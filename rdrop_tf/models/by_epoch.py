@@ -60,7 +60,7 @@ def fit_by_epoch(
     model: "RDropModel",
     fit: Callable[..., Any],
     data: EpochData,
-    resumes: Resumes,
+    resumes: Resumes | None,
     options: dict[str, Any],
 ) -> Any:
     """Trains epoch by epoch, each with a `fit` of its own and all with the same callbacks.
@@ -72,7 +72,7 @@ def fit_by_epoch(
         model: What is trained.
         fit: Keras' own `fit` of it.
         data: The batches.
-        resumes: The callback that knows where to begin.
+        resumes: The callback that knows where to begin; None begins at the beginning.
         options: The other arguments of `fit`.
 
     Returns:
@@ -80,9 +80,10 @@ def fit_by_epoch(
     """
     options = dict(options)
     epochs, verbose = options.pop("epochs", 1), options.pop("verbose", "auto")
-    found = resumes.find_place()
+    found = None if resumes is None else resumes.find_place()
     place = found or Place(options.pop("initial_epoch", 0))
-    left = range(0) if resumes.has_stopped else range(place.epoch, epochs)
+    has_stopped = resumes is not None and resumes.has_stopped
+    left = range(0) if has_stopped else range(place.epoch, epochs)
     callbacks = _OneTraining(
         [c for c in keras.tree.flatten(options.pop("callbacks", [])) if c is not resumes],
         add_history=True,
@@ -92,15 +93,13 @@ def fit_by_epoch(
         steps=data.batches(place.epoch),
         model=model,
     )
-    resumes.begin(data, list(callbacks.callbacks))
-    if found is not None:
-        _build(model, data)
-        callbacks.when_begun = lambda: resumes.restore(model)
-    # Last, also behind Keras' own: what is saved is what the others have made of a step.
-    callbacks.callbacks.append(resumes)
-    resumes.set_params(callbacks.params)  # type: ignore[attr-defined]
-    resumes.set_model(model)  # type: ignore[attr-defined]
-    with _unfinished(model) as finish, resumes.listening():
+    if resumes is not None:
+        resumes.begin(data, list(callbacks.callbacks))
+        if found is not None:
+            _build(model, data)
+            callbacks.when_begun = lambda: resumes.restore(model)
+        callbacks.add_last(resumes)
+    with _unfinished(model) as finish, resumes.listening() if resumes else nullcontext():
         callbacks.on_train_begin()
         for epoch in left:
             first = place.batch if epoch == place.epoch else 0
@@ -128,6 +127,12 @@ class _OneTraining(keras.callbacks.CallbackList):
         self.when_begun: Callable[[], None] = lambda: None
         self._has_begun = False
         self._logs: Any = None
+
+    def add_last(self, callback: Any) -> None:
+        """Adds one behind Keras' own: what it saves is what the others have made of a step."""
+        callback.set_params(self.params)
+        callback.set_model(self.model)
+        self.callbacks.append(callback)
 
     def on_train_begin(self, logs: Any = None) -> None:
         if not self._has_begun:

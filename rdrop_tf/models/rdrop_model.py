@@ -15,6 +15,7 @@ from rdrop_tf.models.by_epoch import find_resumes, fit_by_epoch
 from rdrop_tf.models.choice import choose, is_unbuilt
 from rdrop_tf.models.describe import description
 from rdrop_tf.models.draws import listen
+from rdrop_tf.models.epoch_data import EpochData
 from rdrop_tf.models.objective import PassesInView, RDropCompileLoss, check_losses
 from rdrop_tf.models.passes import batch_size, holds_views
 from rdrop_tf.models.preprocessing import (
@@ -308,20 +309,23 @@ class RDropModel(BackendStep, keras.Model):
         """Trains as `keras.Model.fit`; warns when R-Drop cannot do anything.
 
         Args:
-            x: Data, as for the wrapped model. For a KerasHub task raw samples.
+            x: Data, as for the wrapped model. For a KerasHub task raw samples. An `EpochData` gives
+                each epoch's batches by its number.
             y: Labels, where `x` does not hold them.
             **options: All other arguments of `keras.Model.fit`.
         """
         check_scope_of_fit(self)
         resumes = find_resumes(options.get("callbacks"))
-        if resumes is not None:
-            (x, options), y = data_by_epoch(self.model, x, y, options, resumes.seed), None
+        by_epoch = resumes is not None or isinstance(x, EpochData)
+        if by_epoch:
+            seed = 0 if resumes is None else resumes.seed
+            (x, options), y = data_by_epoch(self.model, x, y, options, seed), None
         elif preprocesses(self.model):
             (x, options), y = preprocessed_for_fit(self.model, x, y, options), None
         with listen() as draws:
             options["callbacks"] = _with(options.get("callbacks"), Watch(self, draws))
             try:
-                if resumes is not None:
+                if by_epoch:
                     return fit_by_epoch(self, super().fit, x, resumes, options)
                 return super().fit(x, y, **options)
             except Exception as error:

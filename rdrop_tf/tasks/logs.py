@@ -1,13 +1,15 @@
 """Callbacks that write a run's figures as they come."""
 
 import csv
-import time
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import keras
 from keras import ops
+
+from rdrop_tf.tasks.stopwatch import Stopwatch
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -24,23 +26,22 @@ class EpochLog(keras.callbacks.Callback):
 
     def __init__(self, path: Path, fields: Iterable[str] = (), without: Iterable[str] = ()) -> None:
         super().__init__()
-        self._path = path
+        self._rows, self._watch = _CsvRows(path), Stopwatch()
         self._fields = list(fields)
         self._without = set(without)
-        self._rows: _CsvRows | None = None
+        # With the number of rows, so that a training that goes on drops what came after.
+        self.written = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Starts the epoch's clock."""
-        self._started = time.perf_counter()
+        self._watch.start()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Writes the epoch's row."""
         figures = {name: value for name, value in (logs or {}).items() if name not in self._without}
-        row = {"epoch": epoch + 1, "seconds": time.perf_counter() - self._started, **figures}
-        if self._rows is None:
-            names = dict.fromkeys([*row, *(logs or {}), *self._fields])
-            self._rows = _CsvRows(self._path, names)
-        self._rows.write(row)
+        row = {"epoch": epoch + 1, "seconds": self._watch.seconds, **figures}
+        names = dict.fromkeys([*row, *(logs or {}), *self._fields])
+        self.written = self._rows.write(row, names, self.written)
 
 
 class StepLog(keras.callbacks.Callback):
@@ -56,14 +57,12 @@ class StepLog(keras.callbacks.Callback):
 
     def __init__(self, path: Path, names: Iterable[str]) -> None:
         super().__init__()
-        self._path = path
+        self._rows, self._watch = _CsvRows(path), Stopwatch()
         self._names = tuple(names)
+        self.written = 0
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Opens the file."""
-        self._rows = _CsvRows(
-            self._path, ["step", "epoch", "seconds", "learning_rate", *self._names]
-        )
+        """Looks up the means."""
         self._epoch = 0
         by_name = {metric.name: metric for metric in self.model.metrics}
         self._means = {name: by_name[name] for name in self._names}
@@ -75,7 +74,7 @@ class StepLog(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Starts the step's clock."""
-        self._started = time.perf_counter()
+        self._watch.start()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Writes the step's row."""
@@ -84,15 +83,14 @@ class StepLog(keras.callbacks.Callback):
         # Reading the figures waits for the step to end, where a device works on its own.
         figures = {name: self._own(name) for name in self._names}
         optimizer = self.model.optimizer
-        self._rows.write(
-            {
-                "seconds": time.perf_counter() - self._started,
-                "step": int(optimizer.iterations),
-                "epoch": self._epoch,
-                "learning_rate": float(ops.convert_to_numpy(optimizer.learning_rate)),
-                **figures,
-            }
-        )
+        row = {
+            "step": int(optimizer.iterations),
+            "epoch": self._epoch,
+            "seconds": self._watch.seconds,
+            "learning_rate": float(ops.convert_to_numpy(optimizer.learning_rate)),
+            **figures,
+        }
+        self.written = self._rows.write(row, row, self.written)
 
     def _own(self, name: str) -> float | None:
         """Returns what this step added to a mean; None where it added nothing."""
@@ -107,12 +105,33 @@ class StepLog(keras.callbacks.Callback):
 class _CsvRows:
     """A csv file that is complete after every row and never left open."""
 
-    def __init__(self, path: Path, fields: Iterable[str]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._fields = list(fields)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._fields).writeheader()
+        self._fields: list[str] | None = None
 
-    def write(self, row: Mapping[str, Any]) -> None:
+    def write(self, row: Mapping[str, Any], fields: Iterable[str], before: int) -> int:
+        """Writes a row behind the first `before` ones; returns how many there are then.
+
+        Args:
+            row: The figures.
+            fields: Of the file, if this is its first row.
+            before: How many rows stay.
+        """
+        if self._fields is None:
+            self._fields = self._begin(list(fields), before)
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._fields, restval="").writerow(row)
+        return before + 1
+
+    def _begin(self, fields: list[str], rows: int) -> list[str]:
+        """Makes the file, or cuts that of an earlier process back to its first rows."""
+        kept: list[dict[str, str]] = []
+        if rows:
+            with self._path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                kept, fields = list(islice(reader, rows)), list(reader.fieldnames or fields)
+        with self._path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fields)
+            writer.writeheader()
+            writer.writerows(kept)
+        return fields

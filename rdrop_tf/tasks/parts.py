@@ -1,9 +1,8 @@
-"""The parts of a data set, in memory or streamed, and the batches made of them."""
+"""The parts of a data set, in memory or streamed."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -14,16 +13,6 @@ from rdrop_tf._typing import Nested
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-
-class Transform(Protocol):
-    """What turns batches into those that are trained on."""
-
-    def __call__(self, x: Nested, y: Nested) -> tuple[Nested, Nested]:
-        """Transforms one batch of arrays."""
-
-    def over(self, dataset: "tf.data.Dataset") -> "tf.data.Dataset":
-        """Transforms a `tf.data` pipeline of batches."""
 
 
 class Examples(NamedTuple):
@@ -43,13 +32,45 @@ class Stream:
     """Inputs and their targets, read while they are used.
 
     Args:
-        dataset: A `tf.data.Dataset` of single rows (x, y).
+        source: A `tf.data.Dataset` of single rows, in the same order each time: of (x, y), or of
+            what `load` makes (x, y) of.
         rows: How many it has.
+        load: Reads a row that `source` only names. Names are small, so all of them are shuffled;
+            of rows themselves a buffer is.
     """
 
-    dataset: "tf.data.Dataset"
+    source: "tf.data.Dataset"
     rows: int
+    load: Callable[..., Any] | None = None
 
+    @property
+    def dataset(self) -> "tf.data.Dataset":
+        """Returns the rows (x, y) in their order."""
+        return self._loaded(self.source)
+
+    def shuffled(self, seed: int) -> "tf.data.Dataset":
+        """Returns the rows (x, y) in an order that follows from the seed."""
+        buffer = self.rows if self.load is not None else min(self.rows, STREAM_BUFFER)
+        return self._loaded(self.source.shuffle(buffer, seed=seed, reshuffle_each_iteration=False))
+
+    def first(self, rows: int) -> "Stream":
+        """Returns the first rows."""
+        return replace(self, source=self.source.take(rows), rows=min(rows, self.rows))
+
+    def without_first(self, rows: int) -> "Stream":
+        """Returns all rows but the first."""
+        return replace(self, source=self.source.skip(rows), rows=max(0, self.rows - rows))
+
+    def _loaded(self, source: "tf.data.Dataset") -> "tf.data.Dataset":
+        import tensorflow as tf
+
+        if self.load is None:
+            return source
+        return source.map(self.load, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+# Rows of a stream that wait to be drawn from: 1,000 images of 384 by 384 take 0.4 GB.
+STREAM_BUFFER = 1000
 
 Part: TypeAlias = Examples | Stream
 
@@ -91,42 +112,6 @@ def first_inputs(part: Part, rows: int) -> Nested:
     return x
 
 
-def training_batches(
-    part: Part, batch_size: int, seed: int, transform: Transform | None = None
-) -> Any:
-    """Batches in an order that depends on the seed alone, another one each epoch.
-
-    With TensorFlow installed they come from `tf.data`, prepared while the model trains; without
-    it from a `keras.utils.PyDataset`. A part in memory is shuffled as a whole; of a stream a
-    buffer is, beside what its reader shuffled.
-
-    Args:
-        part: The rows.
-        batch_size: Rows a batch; the last one of an epoch may have fewer.
-        seed: Of the order.
-        transform: What is done to each batch.
-
-    Returns:
-        What `keras.Model.fit` takes.
-    """
-    if isinstance(part, Examples) and find_spec("tensorflow") is None:
-        return _ShuffledArrays(part, batch_size, seed, transform)
-    import tensorflow as tf
-
-    if isinstance(part, Examples):
-        rows = tf.data.Dataset.from_tensor_slices(tuple(part)).shuffle(part.rows, seed)
-    else:
-        rows = part.dataset.shuffle(min(part.rows, STREAM_BUFFER), seed)
-    batches = rows.batch(batch_size)
-    if transform is not None:
-        batches = transform.over(batches)
-    return batches.prefetch(tf.data.AUTOTUNE)
-
-
-# Rows of a stream that wait to be drawn from: 1,000 images of 384 by 384 take 0.4 GB.
-STREAM_BUFFER = 1000
-
-
 def predictions(
     model: keras.Model, part: Part, batch_size: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -147,32 +132,3 @@ def predictions(
         targets.append(ops.convert_to_numpy(y))
         predicted.append(np.asarray(model.predict_on_batch(x)))
     return np.concatenate(targets), np.concatenate(predicted)
-
-
-class _ShuffledArrays(keras.utils.PyDataset):
-    """Batches of arrays, shuffled anew for each epoch."""
-
-    def __init__(
-        self, part: Examples, batch_size: int, seed: int, transform: Transform | None
-    ) -> None:
-        super().__init__()
-        self._part, self._batch_size, self._transform = part, batch_size, transform
-        self._orders = _orders(part.rows, seed)
-        self._order = next(self._orders)
-
-    def __len__(self) -> int:
-        return -(-self._part.rows // self._batch_size)
-
-    def __getitem__(self, index: int) -> Any:
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        batch = tuple(take(self._part, chosen))
-        return batch if self._transform is None else self._transform(*batch)
-
-    def on_epoch_end(self) -> None:
-        self._order = next(self._orders)
-
-
-def _orders(rows: int, seed: int) -> Iterator[NDArray[Any]]:
-    generator = np.random.default_rng(seed)
-    while True:
-        yield generator.permutation(rows)

@@ -107,8 +107,12 @@ class ProgressOfTraining(keras.callbacks.Callback):
         describe: A function of the epoch, counted from 1, that says what is going on.
     """
 
+    # What was shown in another process is not shown in this one.
+    is_resumed = False
+
     def __init__(self, progress: Progress, amount: float, describe: Callable[[int], str]) -> None:
         super().__init__()
+        self._epochs_told = 0
         self.progress = progress
         self.amount = amount
         self.describe = describe
@@ -117,6 +121,9 @@ class ProgressOfTraining(keras.callbacks.Callback):
         """Begins the epoch's share."""
         self._text = self.describe(epoch + 1)
         self._told = 0.0
+        if epoch > self._epochs_told:  # those before were trained by another process
+            self.progress.advance(self.amount * (epoch - self._epochs_told), self._text)
+        self._epochs_told = epoch + 1
         self._shown = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

@@ -22,6 +22,7 @@ class RunFolder:
     - `checkpoints/best.keras`: the model after the epoch best by validation
     - `result.json`: the final figures
     - `plot.png`: the learning curves
+    - `unfinished/`: until the run has ended, what it needs to go on
 
     Args:
         path: The folder.
@@ -51,6 +52,26 @@ class RunFolder:
             )
         path.mkdir(parents=True, exist_ok=True)
         return cls(path)
+
+    @classmethod
+    def create_or_resume(cls, path: Path, config: Mapping[str, Any]) -> "RunFolder":
+        """Makes the folder, or takes that of a run of the same settings.
+
+        Raises:
+            ValueError: If it holds a run of other settings, or something else.
+        """
+        file = path / "config.json"
+        if not file.is_file():
+            return cls.create(path)
+        run = cls(path)
+        # Read back, as a tuple comes out of a file as a list.
+        wanted, found = json.loads(json.dumps(config)), run.read_json("config.json")
+        if wanted != found:
+            raise ValueError(
+                f"a run goes on with the settings it began with; got {path} with "
+                f"{_difference(found, wanted)}: give the same ones, or another folder"
+            )
+        return run
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -83,6 +104,16 @@ class RunFolder:
         return self.path / "epochs.csv"
 
     @property
+    def unfinished(self) -> Path:
+        """Returns the folder of what a training needs to go on, until it has ended."""
+        return self.path / "unfinished"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has its result."""
+        return (self.path / "result.json").is_file()
+
+    @property
     def plot(self) -> Path:
         """Returns the path of the picture."""
         return self.path / "plot.png"
@@ -105,6 +136,15 @@ class RunFolder:
         """Reads a json file."""
         content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
         return content
+
+
+def _difference(found: Any, wanted: Any, name: str = "") -> str:
+    """Names the first setting that differs."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in [*found, *(key for key in wanted if key not in found)]:
+            if found.get(key) != wanted.get(key):
+                return _difference(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
+    return f"{name}={found!r}, not {wanted!r}"
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

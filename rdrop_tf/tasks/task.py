@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.models import EpochData
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks.parts import (
     Part,
     Splits,
-    Transform,
     first_inputs,
-    training_batches,
 )
 from rdrop_tf.tasks.parts import predictions as predictions_of
+from rdrop_tf.tasks.training_batches import Grouping, TrainingBatches, Transform
 from rdrop_tf.training import make_optimizer
 
 
@@ -112,10 +112,19 @@ class Task(ABC):
         """Returns what is done to each training batch: augmentation, for one."""
         return None
 
-    def training_batches(self, seed: int) -> Any:
-        """Makes the batches of the training part: what `fit` takes, the same for the same seed."""
-        train = self.splits().train
-        return training_batches(train, self.recipe.batch_size, seed, self.transform(seed))
+    def grouping(self) -> Grouping | None:
+        """Returns how rows in memory are put into training batches; None as they come."""
+        return None
+
+    def training_batches(self, seed: int) -> EpochData:
+        """Makes the batches of the training part, the same for the same seed and epoch."""
+        return TrainingBatches(
+            self.splits().train,
+            self.recipe.batch_size,
+            seed,
+            self.transform(seed),
+            self.grouping(),
+        )
 
     def watchers(self, batches: Any) -> Sequence[keras.callbacks.Callback]:
         """Returns callbacks that add figures of the training batches to an epoch's logs."""

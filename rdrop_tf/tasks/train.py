@@ -1,5 +1,6 @@
 """One training run: a recipe, an alpha and a seed, into a folder."""
 
+import shutil
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,10 +22,12 @@ from rdrop_tf.tasks.registry import make_task
 from rdrop_tf.tasks.run_folder import RunFolder, read_columns
 from rdrop_tf.tasks.task import Task
 from rdrop_tf.tasks.validation import Validation, as_logs, evaluate_part
-from rdrop_tf.training import AverageWeights
+from rdrop_tf.training import AverageWeights, ExactResume
 
 # How many training examples the divergence of two passes is measured on.
 PROBE_EXAMPLES = 100
+# How much work a killed training has to do again, at the most.
+MINUTES_TO_LOSE = 5.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ def train(
     folder: Path,
     task: Task | None = None,
     checkpoints: bool = True,
+    resumable: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
     describe: Callable[[int], str] | None = None,
 ) -> RunResult:
@@ -79,6 +84,10 @@ def train(
         folder: A new or empty folder.
         task: The recipe's task, where it is made already and holds its data.
         checkpoints: Whether to write the models.
+        resumable: Whether to save the training itself every few minutes, and on SIGTERM before
+            the process ends with the exit code 75.
+        resume: Whether to go on, where the folder holds such a training; an ended one is not
+            trained again.
         progress: What to advance, by `work_of_an_epoch` an epoch.
         describe: What to say of it in such an epoch, counted from 1.
 
@@ -86,7 +95,7 @@ def train(
         The final figures, as in the folder's `result.json`.
 
     Raises:
-        ValueError: If the folder holds something.
+        ValueError: If the folder holds something, or what is resumed has other settings.
 
     Example:
     >>> import tempfile
@@ -99,12 +108,15 @@ def train(
     >>> sorted(path.name for path in folder.glob("*.csv"))
     ['epochs.csv', 'steps.csv']
     """
-    run = RunFolder.create(folder)
+    config = {"recipe": recipe.as_dict(), "alpha": alpha, "seed": seed}
+    run = RunFolder.create_or_resume(folder, config) if resume else RunFolder.create(folder)
+    if run.has_ended:
+        return RunResult(**run.read_json("result.json"))
     task = task or make_task(recipe)
     parts = task.splits()
     keras.utils.set_random_seed(seed)
     model = _compiled(task, alpha)
-    run.write_json("config.json", {"recipe": recipe.as_dict(), "alpha": alpha, "seed": seed})
+    run.write_json("config.json", config)
     run.write_json("environment.json", describe_environment())
     # Also builds whatever evaluation makes, so that the first training step is like the others:
     # TensorFlow traces it twice where it makes variables.
@@ -124,13 +136,11 @@ def train(
     if progress is not None:
         say = describe or (lambda epoch: f"epoch {epoch} of {recipe.epochs}")
         callbacks.append(ProgressOfTraining(progress, work_of_an_epoch(alpha), say))
-    model.fit(
-        batches,
-        epochs=recipe.epochs,
-        callbacks=callbacks,
-        shuffle=False,  # the batches are shuffled already
-        verbose=0,
-    )
+    if resumable or resume:
+        callbacks.append(
+            ExactResume(run.unfinished, every_epochs=None, every_minutes=MINUTES_TO_LOSE, seed=seed)
+        )
+    model.fit(batches, epochs=recipe.epochs, callbacks=callbacks, verbose=0)
     if average is not None:
         average.assign()
     y, predicted = task.answers(model, parts.test)
@@ -146,6 +156,7 @@ def train(
     run.write_json("result.json", asdict(result))
     title = f"{recipe.name}: alpha {alpha:g}, seed {seed}"
     plot_curves(run.plot, title, task.metric, {alpha: [read_columns(run.epochs)]})
+    shutil.rmtree(run.unfinished, ignore_errors=True)  # what it takes to go on
     return result
 
 

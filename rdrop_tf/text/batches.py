@@ -1,5 +1,6 @@
 """Batches of token ids for training and evaluation."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from rdrop_tf.models.epoch_data import EpochData
 from rdrop_tf.text.batch_plan import PlannedBatch, padding_share, plan_batches
 from rdrop_tf.text.buckets import Bucket, assign, choose_buckets
 from rdrop_tf.text.parallel_text import ParallelText
@@ -17,7 +19,7 @@ Rows = Sequence[Sequence[int]]
 Batch = tuple[dict[str, NDArray[np.int32]], NDArray[np.int32], NDArray[np.float32]]
 
 
-class TokenBatches(keras.utils.PyDataset):
+class TokenBatches(keras.utils.PyDataset, EpochData):
     """Batches of few shapes, each at most so many tokens; for `fit` on every backend.
 
     A batch is ({"source", "target"}, labels, sample_weight):
@@ -161,14 +163,7 @@ class TokenBatches(keras.utils.PyDataset):
         if epoch < 0:
             raise ValueError(f"`epoch` must be at least 0. Received: epoch={epoch!r}")
         self._rows = self._rows_of(epoch)
-        self._plan = plan_batches(
-            *_lengths(self._rows),
-            tokens=self._tokens,
-            buckets=self.buckets,
-            seed=self._seed,
-            epoch=epoch,
-            shuffle=self._shuffle,
-        )
+        self._plan = self._plan_of(self._rows, epoch)
         if not 0 <= batch < len(self._plan):
             raise ValueError(
                 f"`batch` must be at least 0 and below the {len(self._plan)} batches of epoch "
@@ -176,6 +171,16 @@ class TokenBatches(keras.utils.PyDataset):
             )
         self._epoch, self._first = epoch, batch
         self._begun, self._unread = False, set(range(len(self)))
+
+    def batches(self, epoch: int) -> int:
+        """Returns how many batches an epoch has."""
+        return len(self._plan_of(self._rows_of(epoch), epoch))
+
+    def rest(self, epoch: int, batch: int = 0) -> Any:
+        """Returns what `fit` takes: the batches of an epoch from number `batch` on."""
+        others = copy.copy(self)
+        others.move_to(epoch, batch)
+        return others.tf_dataset() if keras.backend.backend() == "tensorflow" else others
 
     def __len__(self) -> int:
         return len(self._plan) - self._first
@@ -213,10 +218,14 @@ class TokenBatches(keras.utils.PyDataset):
         weights = tf.TensorSpec((None, None), tf.float32)
         # What is read is this epoch's, whatever the batches have moved to by then.
         rows, plan = self._rows, self._plan[self._first :]
-        return tf.data.Dataset.from_generator(
-            lambda: (_batch(rows, planned) for planned in plan),
-            output_signature=(*signature, weights),
-        ).apply(tf.data.experimental.assert_cardinality(len(plan)))
+        return (
+            tf.data.Dataset.from_generator(
+                lambda: (_batch(rows, planned) for planned in plan),
+                output_signature=(*signature, weights),
+            )
+            .apply(tf.data.experimental.assert_cardinality(len(plan)))
+            .prefetch(tf.data.AUTOTUNE)
+        )
 
     def _choose(self, number: int) -> tuple[Bucket, ...]:
         plain = _lengths(self._plain)
@@ -230,6 +239,16 @@ class TokenBatches(keras.utils.PyDataset):
             [np.where(fits, drawn, plain), plain.max(axis=1, keepdims=True)], axis=1
         )
         return choose_buckets(*lengths, tokens=self._tokens, buckets=number)
+
+    def _plan_of(self, rows: "_Both", epoch: int) -> list[PlannedBatch]:
+        return plan_batches(
+            *_lengths(rows),
+            tokens=self._tokens,
+            buckets=self.buckets,
+            seed=self._seed,
+            epoch=epoch,
+            shuffle=self._shuffle,
+        )
 
     def _rows_of(self, epoch: int) -> "_Both":
         if self._redraw is None:

@@ -45,14 +45,15 @@ class ExactResume(keras.callbacks.Callback):
     arrays, a `tf.data.Dataset` in a fixed order, or an `rdrop_tf.models.EpochData`. Arrays are
     shuffled by (seed, epoch).
 
-    It saves at each epoch's end and, besides, every so many steps or minutes. On SIGTERM it saves
-    after the step that is under way and raises `Preempted`, which ends the process with the exit
-    code 75. Where the disk does not take a checkpoint, training goes on with a warning.
+    It saves after every so many epochs, steps or minutes, whichever comes first. On SIGTERM it
+    saves after the step that is under way and raises `Preempted`, which ends the process with the
+    exit code 75. Where the disk does not take a checkpoint, training goes on with a warning.
 
     Args:
         folder: Of the checkpoints, which are no one else's; of a new training it is empty.
-        every_steps: Saves after each so many steps, too.
-        every_minutes: Saves after each so many minutes, too.
+        every_epochs: Saves after each so many epochs.
+        every_steps: Saves after each so many steps.
+        every_minutes: Saves after each so many minutes.
         keep: How many checkpoints stay.
         seed: Of the order of arrays.
 
@@ -83,17 +84,20 @@ class ExactResume(keras.callbacks.Callback):
         self,
         folder: str | Path,
         *,
+        every_epochs: int | None = 1,
         every_steps: int | None = None,
         every_minutes: float | None = None,
         keep: int = 2,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("every_steps", every_steps), ("every_minutes", every_minutes)):
+        self._every_epochs, self._every_steps = every_epochs, every_steps
+        self._every_minutes = every_minutes
+        for name in ("every_epochs", "every_steps", "every_minutes"):
+            value = getattr(self, f"_{name}")
             if value is not None and not value > 0:
                 raise ValueError(f"`{name}` must be above 0, or None. Received: {name}={value!r}")
         self._store = CheckpointStore(Path(folder), keep)
-        self._every_steps, self._every_minutes = every_steps, every_minutes
         self.seed = seed
         self._found: Checkpoint | None = None
         self._asked_to_end = threading.Event()
@@ -170,7 +174,9 @@ class ExactResume(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves."""
         self._place = Place(epoch + 1)
-        self._save()
+        turn = self._every_epochs is not None and (epoch + 1) % self._every_epochs == 0
+        if turn or self.model.stop_training or self._is_time():
+            self._save()
 
     def _is_time(self) -> bool:
         steps, minutes = self._every_steps, self._every_minutes

@@ -89,14 +89,14 @@ class CallbackStates:
 
     Plain are numbers, strings, None, arrays, and lists, tuples, deques and dicts of these. What
     was given to a callback (a patience, a path) does not change, so a new value of it counts when
-    training goes on.
+    training goes on. A callback whose `is_resumed` is False begins anew.
 
     Args:
         callbacks: The callbacks, before training begins.
     """
 
     def __init__(self, callbacks: Iterable[keras.callbacks.Callback]) -> None:
-        callbacks = list(callbacks)
+        callbacks = [c for c in callbacks if getattr(c, "is_resumed", True)]
         self._callbacks = dict(zip(_names(callbacks), callbacks, strict=True))
         self._first = {name: _plain(vars(c)) for name, c in self._callbacks.items()}
 

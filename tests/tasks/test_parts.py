@@ -1,5 +1,5 @@
-from importlib.util import find_spec
-from itertools import chain
+"""What a part of a data set gives."""
+
 from typing import Any
 
 import keras
@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from rdrop_tf.tasks import parts
-from rdrop_tf.tasks.parts import Examples, Stream, first_inputs, predictions, take, training_batches
+from rdrop_tf.tasks.parts import Examples, Stream, first_inputs, predictions, take
 
 ROWS = 23
 
@@ -22,84 +21,6 @@ def _nested() -> Examples:
 
 def _stream(examples: Examples) -> Stream:
     return Stream(tf.data.Dataset.from_tensor_slices(tuple(examples)), examples.rows)
-
-
-def _epoch(batches: Any) -> list[list[int]]:
-    """Reads an epoch; returns the rows' numbers batch by batch."""
-    if isinstance(batches, keras.utils.PyDataset):
-        read = [batches[index] for index in range(len(batches))]
-        batches.on_epoch_end()
-    else:
-        read = list(batches.as_numpy_iterator())
-    for x, y in read:
-        np.testing.assert_array_equal(x["ids"], np.stack([x["mask"], -x["mask"]], axis=1))
-        np.testing.assert_array_equal(y, 10 * x["mask"])
-    return [x["mask"].tolist() for x, _ in read]
-
-
-@pytest.fixture(params=["arrays", "stream", "arrays without TensorFlow"])
-def part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Examples | Stream:
-    if request.param == "stream":
-        return _stream(_nested())
-    if request.param == "arrays without TensorFlow":
-        hidden = lambda name: None if name == "tensorflow" else find_spec(name)  # noqa: E731
-        monkeypatch.setattr(parts, "find_spec", hidden)
-    return _nested()
-
-
-def test_without_tensorflow_arrays_come_from_keras(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "find_spec", lambda name: None)
-    batches = training_batches(_nested(), 8, seed=0)
-    assert isinstance(batches, keras.utils.PyDataset)
-    assert len(batches) == 3
-
-
-def test_every_epoch_has_all_rows_in_an_order_of_the_seed_alone(part: Examples | Stream) -> None:
-    def order(seed: int) -> list[list[list[int]]]:
-        np.random.random(seed)
-        tf.random.uniform([seed + 1])
-        batches = training_batches(part, 8, seed)
-        return [_epoch(batches) for _ in range(3)]
-
-    epochs, again = order(3), order(3)
-    assert epochs == again
-    assert epochs != order(4)
-    for one in epochs:
-        assert [len(batch) for batch in one] == [8, 8, 7]
-        assert sorted(chain(*one)) == list(range(ROWS))
-        assert list(chain(*one)) != list(range(ROWS))
-    assert epochs[0] != epochs[1]
-    assert epochs[1] != epochs[2]
-
-
-def test_batches_are_transformed(part: Examples | Stream) -> None:
-    class Doubled:
-        def __call__(self, x: Any, y: Any) -> Any:
-            return {"twice": 2 * x["mask"]}, y
-
-        def over(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-            return dataset.map(self)
-
-    batches = training_batches(part, 8, 0, Doubled())
-    x, y = batches[0] if isinstance(batches, keras.utils.PyDataset) else next(iter(batches))
-    assert list(x) == ["twice"]
-    np.testing.assert_array_equal(5 * np.asarray(x["twice"]), np.asarray(y))
-
-
-def test_fit_sees_another_order_each_epoch(part: Examples | Stream) -> None:
-    seen: list[int] = []
-
-    def record(y: Any, predicted: Any) -> Any:
-        seen.extend(np.asarray(y).ravel().tolist())
-        return keras.ops.mean(predicted)
-
-    ids, mask = keras.Input((2,), name="ids"), keras.Input((), name="mask")
-    model = keras.Model({"ids": ids, "mask": mask}, layers.Dense(1)(ids))
-    model.compile("sgd", record, run_eagerly=True)
-    model.fit(training_batches(part, 8, 0), epochs=2, shuffle=False, verbose=0)
-    first, second = seen[:ROWS], seen[ROWS:]
-    assert sorted(first) == sorted(second) == [10 * row for row in range(ROWS)]
-    assert first != second
 
 
 def test_take_takes_rows_of_every_leaf() -> None:
@@ -133,18 +54,21 @@ def test_predictions_of_a_stream_are_those_of_the_arrays() -> None:
     np.testing.assert_allclose(streamed, predicted, rtol=1e-6)
 
 
-def test_a_part_in_memory_is_shuffled_as_a_whole() -> None:
-    many = Examples(np.arange(5000), np.arange(5000))
-    first, _ = next(iter(training_batches(many, 100, 0)))
-    assert np.asarray(first).max() > 4500
+@pytest.mark.parametrize("load", [None, lambda number: (number, 10 * number)])
+def test_a_stream_is_shuffled_by_its_seed_and_cut_in_order(load: Any) -> None:
+    numbers = tf.data.Dataset.range(9)
+    source = numbers if load else numbers.map(lambda number: (number, 10 * number))
+    stream = Stream(source, 9, load)
 
+    def order(rows: Any) -> list[int]:
+        pairs = [(int(x), int(y)) for x, y in rows]
+        assert all(y == 10 * x for x, y in pairs)
+        return [x for x, _ in pairs]
 
-def test_a_stream_shorter_than_the_buffer_is_shuffled_as_a_whole() -> None:
-    numbers = np.arange(900)
-    stream = Stream(tf.data.Dataset.from_tensor_slices((numbers, numbers)), 900)
-    first, _ = next(iter(training_batches(stream, 100, 0)))
-    assert np.asarray(first).max() > 800
-
-
-def test_a_short_epoch_has_one_batch(part: Examples | Stream) -> None:
-    assert [len(batch) for batch in _epoch(training_batches(part, 100, 0))] == [ROWS]
+    assert order(stream.dataset) == list(range(9))
+    assert order(stream.first(3).dataset) == [0, 1, 2]
+    assert order(stream.without_first(3).dataset) == [3, 4, 5, 6, 7, 8]
+    assert (stream.first(30).rows, stream.without_first(3).rows) == (9, 6)
+    drawn = order(stream.shuffled(1))
+    assert drawn == order(stream.shuffled(1)) != order(stream.shuffled(2))
+    assert sorted(drawn) == list(range(9)) != drawn

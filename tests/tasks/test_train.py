@@ -7,13 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from rdrop_tf import RDropModel
 from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks import Comparison, Examples, RunResult, train
-from rdrop_tf.tasks.parts import training_batches
+from rdrop_tf.tasks import Comparison, RunResult, train
 from rdrop_tf.tasks.run_folder import read_columns
 
 # What depends on the machine's load and not on the seed.
@@ -119,21 +117,6 @@ def test_the_initial_weights_hang_on_the_seed_alone(
     for one, same in zip(ordinary, with_rdrop, strict=True):
         np.testing.assert_array_equal(one, same)
     assert not np.allclose(with_rdrop[0], other_seed[0])
-
-
-def test_the_order_of_the_examples_hangs_on_the_seed_alone() -> None:
-    examples = Examples(np.arange(20), np.arange(20))
-
-    def order(seed: int) -> list[list[int]]:
-        # Whatever is drawn before, as another alpha draws other dropout masks.
-        tf.random.uniform([seed + 1])
-        dataset = training_batches(examples, 8, seed)
-        return [batch.numpy().tolist() for _ in range(2) for batch, _ in dataset]
-
-    first, second = order(3), order(3)
-    assert first == second
-    assert first[:3] != first[3:]
-    assert first != order(4)
 
 
 def test_another_seed_gives_other_numbers(compared: tuple[Path, Comparison]) -> None:

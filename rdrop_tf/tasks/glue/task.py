@@ -22,10 +22,17 @@ from rdrop_tf.tasks.glue.lines import texts_from_line
 from rdrop_tf.tasks.glue.rows import GlueRows
 from rdrop_tf.tasks.glue.submission import Submission, write_submission
 from rdrop_tf.tasks.glue.tfds_split import read_tfds_split
-from rdrop_tf.tasks.glue.tokens import SimilarLengths, rows_of_full_length, tokenize
+from rdrop_tf.tasks.glue.tokens import (
+    SimilarLengths,
+    cut_to_longest,
+    lengths_of,
+    rows_of_full_length,
+    tokenize,
+)
 from rdrop_tf.tasks.glue.tsv_split import read_tsv_split
-from rdrop_tf.tasks.parts import Examples, Splits, Transform, take
+from rdrop_tf.tasks.parts import Examples, Splits, take
 from rdrop_tf.tasks.task import ACCURACY, Metric, Task
+from rdrop_tf.tasks.training_batches import Grouping, Transform
 
 METRICS = {
     "accuracy": ACCURACY,
@@ -150,9 +157,15 @@ class Glue(Task):
 
     def transform(self, seed: int) -> Transform | None:
         """Cuts batches to their longest row, where that compiles nothing anew."""
-        if keras.backend.backend() != "tensorflow":
+        return cut_to_longest if _takes_any_length() else None
+
+    def grouping(self) -> Grouping | None:
+        """Puts rows of similar length together, where batches are cut to them."""
+        if not _takes_any_length():
             return None
-        return SimilarLengths(self.recipe.batch_size, seed)
+        train = self._splits.train
+        assert isinstance(train, Examples)  # texts are not streamed
+        return SimilarLengths(lengths_of(train))
 
     # Model
 
@@ -264,3 +277,7 @@ class Glue(Task):
         tokens = tokenize(self._preprocessor, rows.texts)
         predicted = model.predict(tokens, batch_size=self.evaluation_batch, verbose=0)
         return write_submission(folder, dataset, rows.ids, self._answers(predicted), split)
+
+
+def _takes_any_length() -> bool:
+    return keras.backend.backend() == "tensorflow"

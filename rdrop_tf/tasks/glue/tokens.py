@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rdrop_tf.tasks.parts import Examples
+
 # Batches are cut to a multiple of this many tokens.
 LENGTH_STEP = 8
 # Rows are put beside others of their length among so many batches' rows at a time.
@@ -46,47 +48,53 @@ def _in_parallel(preprocessor: Any, columns: tuple[NDArray[Any], ...]) -> Any:
 
 
 class SimilarLengths:
-    """Makes batches of `tf.data` of rows of similar length, and cuts off what none of them uses.
+    """Puts rows of similar length into a batch.
 
-    The rows of `GROUPED_BATCHES` batches are sorted by length and cut into batches anew, whose
-    order is then drawn: on GLUE that leaves a third to a half of the tokens of batches drawn row
-    by row.
-
-    In a graph of TensorFlow any length does; code compiled by XLA would be compiled for each.
+    The rows of `GROUPED_BATCHES` batches are sorted by length and cut into batches, whose order
+    is then drawn: on GLUE that leaves a third to a half of the tokens of batches drawn row by
+    row.
 
     Args:
-        batch_size: Rows a batch.
-        seed: Of the order of the batches.
+        lengths: Of all rows.
+
+    Example:
+    >>> group = SimilarLengths(np.array([5, 1, 4, 2]))
+    >>> batches = group(np.arange(4), 2, np.random.default_rng(0))
+    >>> sorted(sorted(batch.tolist()) for batch in batches)
+    [[0, 2], [1, 3]]
     """
 
-    def __init__(self, batch_size: int, seed: int) -> None:
-        self._batch_size, self._seed = batch_size, seed
+    def __init__(self, lengths: NDArray[Any]) -> None:
+        self._lengths = lengths
 
-    def __call__(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Cuts one batch to what its longest row needs, rounded up to whole steps."""
-        import tensorflow as tf
-
-        kept = -(-tf.reduce_max(_lengths(x)) // LENGTH_STEP) * LENGTH_STEP
-        return {name: leaf[:, :kept] for name, leaf in x.items()}, y
-
-    def over(self, dataset: Any) -> Any:
-        """Makes the batches of an epoch anew."""
-        import tensorflow as tf
-
-        sorted_rows = dataset.unbatch().batch(GROUPED_BATCHES * self._batch_size).map(_by_length)
-        batches = sorted_rows.unbatch().batch(self._batch_size)
-        drawn = batches.shuffle(GROUPED_BATCHES, self._seed)
-        # `unbatch` forgets how many there are; they are as many as before.
-        drawn = drawn.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
-        return drawn.map(self, num_parallel_calls=tf.data.AUTOTUNE)
+    def __call__(
+        self, order: NDArray[Any], batch_size: int, generator: np.random.Generator
+    ) -> list[NDArray[Any]]:
+        """Puts rows that come in some order into batches."""
+        at_once = GROUPED_BATCHES * batch_size
+        batches = []
+        for start in range(0, len(order), at_once):
+            rows = order[start : start + at_once]
+            rows = rows[np.argsort(self._lengths[rows], kind="stable")]
+            batches += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+        return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def _by_length(x: Any, y: Any) -> tuple[Any, Any]:
-    """Sorts rows by length."""
+def lengths_of(part: Examples) -> NDArray[Any]:
+    """Counts the tokens of each row."""
+    lengths: NDArray[Any] = part.x["padding_mask"].sum(axis=1)
+    return lengths
+
+
+def cut_to_longest(x: Any, y: Any, batch: Any) -> tuple[Any, Any]:
+    """Cuts a batch to what its longest row needs, rounded up to whole steps.
+
+    In a graph of TensorFlow any length does; code compiled by XLA would be compiled for each.
+    """
     import tensorflow as tf
 
-    order = tf.argsort(_lengths(x), stable=True)
-    return {name: tf.gather(leaf, order) for name, leaf in x.items()}, tf.gather(y, order)
+    kept = -(-tf.reduce_max(_lengths(x)) // LENGTH_STEP) * LENGTH_STEP
+    return {name: leaf[:, :kept] for name, leaf in x.items()}, y
 
 
 def _lengths(x: Any) -> Any:

@@ -88,9 +88,9 @@ def _stream(files: Files, image_size: int, strict: bool, mixed: bool = False) ->
 
     rows = tf.data.Dataset.from_tensor_slices((paths, files.labels[good]))
     if mixed:
-        # Classes come one after the other; here, where a row is a name, all can be shuffled.
-        rows = rows.shuffle(len(paths), seed=0, reshuffle_each_iteration=True)
-    return Stream(rows.map(load, num_parallel_calls=tf.data.AUTOTUNE), len(paths))
+        # Classes come one after the other, and the first rows may be held out.
+        rows = rows.shuffle(len(paths), seed=0, reshuffle_each_iteration=False)
+    return Stream(rows, len(paths), load)
 
 
 def _decode_or_fail(image_size: int, path: bytes) -> NDArray[np.uint8]:

@@ -22,9 +22,10 @@ from rdrop_tf.tasks.images.npz import read_npz
 from rdrop_tf.tasks.images.reliability import plot_reliability
 from rdrop_tf.tasks.images.tfds import read_tfds
 from rdrop_tf.tasks.images.wide_resnet import wide_resnet
-from rdrop_tf.tasks.parts import Examples, Part, Splits, Stream, Transform, first_inputs, take
+from rdrop_tf.tasks.parts import Examples, Part, Splits, Stream, first_inputs, take
 from rdrop_tf.tasks.task import Metric
 from rdrop_tf.tasks.tiny_vit import tiny_vit
+from rdrop_tf.tasks.training_batches import Transform
 
 TOP_5 = Metric("top-5 accuracy", 100, "%", "points", higher_is_better=True)
 LOSS = Metric("loss", 1, "nats", "nats", higher_is_better=False)
@@ -220,17 +221,14 @@ def _of_size(images: ImageData, image_size: int | None, path: Path) -> ImageData
 def _first(part: Part, rows: int) -> Part:
     if isinstance(part, Examples):
         return take(part, slice(rows))
-    return Stream(part.dataset.take(rows), min(rows, part.rows))
+    return part.first(rows)
 
 
 def _held_out(train: Part, share: float, seed: int) -> tuple[Part, Part]:
     """Holds training rows out to choose by: of a stream the first ones, which are in no order."""
     if isinstance(train, Stream):
         held_out = round(share * train.rows)
-        return (
-            Stream(train.dataset.skip(held_out), train.rows - held_out),
-            Stream(train.dataset.take(held_out), held_out),
-        )
+        return train.without_first(held_out), train.first(held_out)
     try:
         kept, rest = train_test_split(
             np.arange(train.rows), test_size=share, stratify=train.y, random_state=seed

@@ -1,10 +1,10 @@
 """How well the batches of an epoch are filled, and how fast they go."""
 
-import time
 from typing import Any
 
 import keras
 
+from rdrop_tf.tasks.stopwatch import Stopwatch
 from rdrop_tf.text import TokenBatches
 
 
@@ -24,16 +24,17 @@ class TokenLog(keras.callbacks.Callback):
 
     def __init__(self, batches: TokenBatches) -> None:
         super().__init__()
-        self._batches = batches
+        self._batches, self._watch = batches, Stopwatch()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Looks at the batches, which at the epoch's end are the next one's."""
+        """Looks at the batches of the epoch."""
+        self._batches.move_to(epoch)
         self._tokens, self._padding = self._batches.target_tokens, self._batches.padding_share
-        self._started = time.perf_counter()
+        self._watch.start()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the figures."""
-        seconds = time.perf_counter() - self._started
+        seconds = self._watch.seconds
         if logs is not None:
             logs["tokens_per_second"] = self._tokens / seconds
             logs["padding"] = self._padding

@@ -3,8 +3,15 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from rdrop_tf.tasks.glue.tokens import SimilarLengths, rows_of_full_length, tokenize
-from rdrop_tf.tasks.parts import Examples, training_batches
+from rdrop_tf.tasks.glue.tokens import (
+    SimilarLengths,
+    cut_to_longest,
+    lengths_of,
+    rows_of_full_length,
+    tokenize,
+)
+from rdrop_tf.tasks.parts import Examples
+from rdrop_tf.tasks.training_batches import TrainingBatches
 from tests.tasks.glue.texts import VOCABULARY, preprocessor
 
 pytestmark = pytest.mark.tensorflow
@@ -70,7 +77,8 @@ def test_batches_are_cut_to_their_longest_row() -> None:
     tokens = tokenize(preprocessor(64), [texts])
     part = Examples(tokens, np.arange(6))
     seen = []
-    for x, y in training_batches(part, 2, 0, SimilarLengths(2, 0)):
+    grouping = SimilarLengths(lengths_of(part))
+    for x, y in TrainingBatches(part, 2, 0, cut_to_longest, grouping).rest(0):
         rows = np.asarray(y)
         needed = tokens["padding_mask"][rows].sum(axis=1).max()
         width = -(-needed // 8) * 8
@@ -87,8 +95,8 @@ def test_rows_of_similar_length_share_batches() -> None:
     part = Examples({"padding_mask": mask, "token_ids": mask * 1}, np.arange(rows))
 
     def epochs(seed: int) -> list[list[list[int]]]:
-        batches = training_batches(part, batch, seed, SimilarLengths(batch, seed))
-        return [[np.asarray(y).tolist() for _, y in batches] for _ in range(2)]
+        batches = TrainingBatches(part, batch, seed, cut_to_longest, SimilarLengths(lengths))
+        return [[np.asarray(y).tolist() for _, y in batches.rest(epoch)] for epoch in range(2)]
 
     first, second = epochs(0)
     assert epochs(0) == [first, second] != epochs(1)
