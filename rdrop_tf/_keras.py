@@ -130,7 +130,16 @@ def graphs_run_by(runner: GraphRunner) -> Iterator[None]:
                 del Functional._run_through_graph
 
 
-def global_seed_state() -> Any:
+def global_seed() -> list[int] | None:
     """Returns what random functions without a seed draw from; None before the first has drawn."""
     generator = keras.src.backend.common.global_state.get_global_attribute("global_seed_generator")
-    return None if generator is None else generator.state
+    if generator is None:
+        return None
+    return [int(v) for v in keras.ops.convert_to_numpy(generator.state)]
+
+
+def set_global_seed(seed: list[int] | None) -> None:
+    """Sets what random functions without a seed draw from; None leaves them as they are."""
+    if seed is not None:
+        state = keras.src.random.seed_generator.global_seed_generator().state
+        state.assign(keras.ops.cast(seed, state.dtype))

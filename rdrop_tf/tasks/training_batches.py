@@ -77,11 +77,20 @@ class TrainingBatches(EpochData):
             return self._streamed(self._part, epoch, batch)
         generator = np.random.default_rng([self._seed, epoch])
         order = generator.permutation(self._part.rows)
+        if self._transform is None and self._grouping is in_order and _has_tensorflow():
+            return self._taken(self._part, order[batch * self._batch_size :])
         plan = self._grouping(order, self._batch_size, generator)[batch:]
         first = (epoch << _EPOCH_BITS) + batch
-        if find_spec("tensorflow") is None:
+        if not _has_tensorflow():
             return _Planned(self._part, plan, first, self._transform)
         return self._gathered(self._part, plan, first)
+
+    def _taken(self, part: Examples, order: Order) -> Any:
+        """Takes the rows of an epoch at once: there is nothing to trace, which takes 50 ms."""
+        import tensorflow as tf
+
+        rows = tf.data.Dataset.from_tensor_slices(tuple(take(part, order)))
+        return rows.batch(self._batch_size).prefetch(tf.data.AUTOTUNE)
 
     def _gathered(self, part: Examples, plan: list[Order], first: int) -> Any:
         import tensorflow as tf
@@ -129,6 +138,10 @@ class _Planned(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Any:
         x, y = take(self._part, self._plan[index])
         return (x, y) if self._transform is None else self._transform(x, y, self._first + index)
+
+
+def _has_tensorflow() -> bool:
+    return find_spec("tensorflow") is not None
 
 
 def _mapped(dataset: Any, function: Callable[..., Any]) -> Any:

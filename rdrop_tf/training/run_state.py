@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from rdrop_tf._keras import global_seed_state
+from rdrop_tf._keras import global_seed, set_global_seed
 from rdrop_tf.models import RDropModel
 
 Arrays = dict[str, NDArray[Any]]
@@ -29,11 +29,10 @@ def variables_of(model: RDropModel) -> list[keras.Variable]:
     """Returns every variable that a step reads or writes, each once, in a fixed order.
 
     Weights, statistics, random seeds, alpha, what the optimizer holds (its step, its moments, the
-    loss scale), the running means of the metrics, and the seed of random functions without one.
+    loss scale), and the running means of the metrics.
     """
     found = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-    seed = global_seed_state()
-    return list({id(v): v for v in [*found, *([] if seed is None else [seed])]}.values())
+    return list({id(v): v for v in found}.values())
 
 
 def save_variables(model: RDropModel, arrays: Arrays) -> None:
@@ -69,19 +68,24 @@ def restore_variables(model: RDropModel, arrays: Mapping[str, NDArray[Any]]) -> 
 
 
 def random_state(arrays: Arrays) -> dict[str, Any]:
-    """Returns where Python's and NumPy's generators stand; adds the latter's array."""
+    """Returns where the generators of the process stand; adds the array of NumPy's."""
     version, numbers, gauss = random.getstate()
     name, keys, *rest = np.random.get_state()
     arrays[_RANDOM] = np.asarray(keys)
-    return {"python": [version, list(numbers), gauss], "numpy": [name, *rest]}
+    return {
+        "python": [version, list(numbers), gauss],
+        "numpy": [name, *rest],
+        "keras": global_seed(),
+    }
 
 
 def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Puts Python's and NumPy's generators back."""
+    """Puts the generators of the process back."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     name, *rest = state["numpy"]
     np.random.set_state((name, arrays[_RANDOM], *rest))
+    set_global_seed(state["keras"])
 
 
 class CallbackStates:

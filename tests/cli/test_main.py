@@ -170,3 +170,29 @@ def test_ctrl_c_ends_a_training_cleanly(tmp_path: Path) -> None:
         process.kill()
     assert error.strip() == "rdrop: interrupted; the files written so far stay"
     assert process.returncode == 1
+
+
+def test_sigterm_ends_a_training_with_75_and_resume_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    small = ["model.depth=1", "model.width=16", "model.hidden=16", "data.train=60"]
+    changes = [argument for setting in small for argument in ("--set", setting)]
+    command = ["train", "digits", "--epochs", "40", *changes, "--out", str(folder)]
+    process = subprocess.Popen([RDROP, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        while not (folder / "epochs.csv").exists() and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 75
+    assert len(list((folder / "unfinished").glob("step-*.npz"))) == 1
+    assert main([*command, "--resume"]) == 0
+    steps = (folder / "steps.csv").read_text().splitlines()[1:]
+    assert [int(line.split(",")[0]) for line in steps] == list(range(1, len(steps) + 1))
+    assert not (folder / "unfinished").exists()
+
+
+def test_resume_needs_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "digits", "--resume"]) == 1
+    assert "--resume needs --out DIR" in capsys.readouterr().err
