@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,8 @@ class Run(NamedTuple):
 def _train(
     name: str, folder: Path, data: Path, preset: Any, *, alpha: float, **changes: Any
 ) -> Run:
-    recipe = glue_recipe(name, data, str(preset), **changes)
+    epochs = changes.pop("epochs", 1)
+    recipe = replace(glue_recipe(name, data, str(preset), **changes), epochs=epochs)
     return Run(folder, train(recipe, alpha=alpha, seed=0, folder=folder))
 
 
@@ -52,7 +54,9 @@ def mrpc(data: Path, preset: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def stsb(data: Path, preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return _train("sts-b-small", tmp_path_factory.mktemp("stsb"), data, preset, alpha=1.0)
+    # After one epoch all scores are nearly the same, and rounding decides their order.
+    folder = tmp_path_factory.mktemp("stsb")
+    return _train("sts-b-small", folder, data, preset, alpha=1.0, epochs=4)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +104,7 @@ def test_stsb_reports_what_glue_does(stsb: Run, data: Path) -> None:
     found = _answers(stsb, [first, second])[:, 0]
     expected = glue_metrics("STS-B", np.array(scores, float), found)
     expected["loss"] = float(np.mean((np.array(scores, np.float32) - found) ** 2))
-    # After one epoch all scores are nearly the same, and rounding shows in their order.
-    assert stsb.result.test_figures == pytest.approx(expected, rel=0.01)
+    assert stsb.result.test_figures == pytest.approx(expected, rel=1e-3)
     assert stsb.result.test == stsb.result.test_figures["pearson"]
 
 
