@@ -39,9 +39,9 @@ STUDIES = {
     "sst-2": Study("sst-2-small", (1e-4,), (1.0, 4.0), 3, "glue"),
     # The paper's alpha, and those around it on one seed.
     "multi30k-en-de": Study(
-        "multi30k/en-de", (2e-3,), (1.0, 3.0, 5.0, 7.0, 10.0), 2, "multi30k", 1, reported=5.0
+        "multi30k/en-de", (5e-3,), (1.0, 3.0, 5.0, 7.0, 10.0), 2, "multi30k", 1, reported=5.0
     ),
-    "multi30k-de-en": Study("multi30k/de-en", (2e-3,), (), 2, "multi30k", 0, reported=5.0),
+    "multi30k-de-en": Study("multi30k/de-en", (5e-3,), (), 2, "multi30k", 0, reported=5.0),
     "cifar100-vit": Study("cifar100-vit-small", (1e-3,), (1.0, 4.0), 3, "cifar100"),
     "cifar100-resnet": Study("cifar100-wide-resnet", (0.1,), (1.0, 4.0), 3, "cifar100"),
 }

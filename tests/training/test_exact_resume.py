@@ -65,6 +65,7 @@ def test_it_ends_as_if_nothing_had_been(step: int, whole: dict[str, Any], tmp_pa
     assert_equal(resumed.outcome(*resumed.train(tmp_path)), whole)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("options", [{"every_steps": 3}, {"every_steps": None}])
 def test_steps_after_the_last_checkpoint_are_taken_again(
     options: dict[str, Any], whole: dict[str, Any], tmp_path: Path
@@ -74,11 +75,13 @@ def test_steps_after_the_last_checkpoint_are_taken_again(
     assert_equal(resumed.outcome(*resumed.train(tmp_path, **options)), whole)
 
 
+@pytest.mark.one_backend
 def test_an_ended_training_is_not_trained_again(whole: dict[str, Any], tmp_path: Path) -> None:
     resumed.train(tmp_path)
     assert_equal(resumed.outcome(*resumed.train(tmp_path, RaiseAt(0, Killed()))), whole)
 
 
+@pytest.mark.one_backend
 def test_what_a_callback_has_ended_stays_ended(tmp_path: Path) -> None:
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -104,6 +107,7 @@ def test_killed_by_the_system_at_20_random_moments(tmp_path: Path) -> None:
     assert_equal(json.loads(file.read_text()), json.loads(unbroken.read_text()))
 
 
+@pytest.mark.one_backend
 def test_every_example_is_seen_once_an_epoch(tmp_path: Path) -> None:
     seen: dict[int, list[int]] = {}
 
@@ -176,6 +180,7 @@ class Terminate(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.one_backend
 def test_on_sigterm_it_saves_and_ends_with_75(whole: dict[str, Any], tmp_path: Path) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
@@ -192,6 +197,7 @@ def test_on_sigterm_it_saves_and_ends_with_75(whole: dict[str, Any], tmp_path: P
 # What goes wrong
 
 
+@pytest.mark.one_backend
 def test_a_full_disk_is_said_and_training_goes_on(
     whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +214,7 @@ def test_a_full_disk_is_said_and_training_goes_on(
     assert_equal(resumed.outcome(rdrop, used), whole)
 
 
+@pytest.mark.one_backend
 def test_a_broken_checkpoint_costs_a_step_and_a_warning(
     whole: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -220,6 +227,7 @@ def test_a_broken_checkpoint_costs_a_step_and_a_warning(
     assert_equal(resumed.outcome(rdrop, used), whole)
 
 
+@pytest.mark.one_backend
 def test_another_model_is_refused(tmp_path: Path) -> None:
     resumed.train(tmp_path)
     other = resumed.compiled(width=15)
@@ -227,6 +235,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
         other.fit(*resumed.data(), batch_size=4, verbose=0, callbacks=[ExactResume(tmp_path)])
 
 
+@pytest.mark.one_backend
 def test_other_data_are_refused(tmp_path: Path) -> None:
     resumed.train(tmp_path)
     with pytest.raises(ValueError, match=r"same batches. Received: 3 batches in epoch 3.* had 5"):
@@ -235,6 +244,7 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.one_backend
 def test_a_callback_that_is_gone_is_named(tmp_path: Path) -> None:
     resumed.train(tmp_path)
     with pytest.warns(UserWarning, match=r"not there any more: AverageWeights 0, EarlyStopping 0"):
@@ -243,18 +253,21 @@ def test_a_callback_that_is_gone_is_named(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("option", ["every_steps", "every_minutes"])
 def test_numbers_below_their_least(option: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"`{option}` must be above 0, or None. Received: .*=0"):
         ExactResume(tmp_path, **{option: 0})
 
 
+@pytest.mark.one_backend
 def test_two_of_them_are_refused(tmp_path: Path) -> None:
     both = [ExactResume(tmp_path / "a"), ExactResume(tmp_path / "b")]
     with pytest.raises(ValueError, match="one place to go on from"):
         resumed.compiled().fit(*resumed.data(), verbose=0, callbacks=both)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("options", [{"validation_split": 0.2}, {"steps_per_epoch": 2}])
 def test_options_that_leave_no_place_in_the_data(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"`{next(iter(options))}` cannot be used where training"):
