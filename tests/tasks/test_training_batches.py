@@ -14,18 +14,7 @@ from rdrop_tf.models import RDropModel
 from rdrop_tf.tasks import training_batches
 from rdrop_tf.tasks.parts import Examples, Stream
 from rdrop_tf.tasks.training_batches import TrainingBatches
-
-ROWS = 23
-
-
-def _nested() -> Examples:
-    """Rows whose every leaf tells the row's number."""
-    numbers = np.arange(ROWS, dtype=np.int32)
-    return Examples({"ids": np.stack([numbers, -numbers], axis=1), "mask": numbers}, 10 * numbers)
-
-
-def _stream(examples: Examples) -> Stream:
-    return Stream(tf.data.Dataset.from_tensor_slices(tuple(examples)), examples.rows)
+from tests.tasks.test_parts import ROWS, _nested, _stream
 
 
 def _read(batches: Any) -> list[Any]:
