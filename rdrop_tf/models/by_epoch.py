@@ -46,14 +46,22 @@ def find_resumes(callbacks: Any) -> Resumes | None:
     """Returns the callback that knows where to go on; None where there is none.
 
     Raises:
-        ValueError: If there are several, or callbacks come as a `CallbackList`.
+        ValueError: If there are several, or it is in a `CallbackList`.
     """
     if isinstance(callbacks, keras.callbacks.CallbackList):
+        if any(isinstance(c, Resumes) for c in callbacks.callbacks):
+            raise ValueError(_LIST)
         return None
     found = [c for c in keras.tree.flatten(callbacks or []) if isinstance(c, Resumes)]
     if len(found) > 1:
         raise ValueError(f"a training has one place to go on from. Received: {found}")
     return found[0] if found else None
+
+
+_LIST = (
+    "a training by epochs makes its own CallbackList: pass `callbacks` as a list. "
+    "Received: a CallbackList"
+)
 
 
 def fit_by_epoch(
@@ -77,15 +85,22 @@ def fit_by_epoch(
 
     Returns:
         The history of all epochs, those before the place included.
+
+    Raises:
+        ValueError: If callbacks come as a `CallbackList`.
     """
     options = dict(options)
+    given = options.pop("callbacks", None)
+    if isinstance(given, keras.callbacks.CallbackList):
+        raise ValueError(_LIST)
     epochs, verbose = options.pop("epochs", 1), options.pop("verbose", "auto")
     found = None if resumes is None else resumes.find_place()
-    place = found or Place(options.pop("initial_epoch", 0))
+    begins = Place(options.pop("initial_epoch", 0))
+    place = begins if found is None else found
     has_stopped = resumes is not None and resumes.has_stopped
     left = range(0) if has_stopped else range(place.epoch, epochs)
     callbacks = _OneTraining(
-        [c for c in keras.tree.flatten(options.pop("callbacks", [])) if c is not resumes],
+        [c for c in keras.tree.flatten(given or []) if c is not resumes],
         add_history=True,
         add_progbar=verbose != 0,
         verbose=verbose,

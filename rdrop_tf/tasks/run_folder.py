@@ -128,9 +128,11 @@ class RunFolder:
         model.save(self.checkpoint(which))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Writes a json file that people can read too."""
+        """Writes a json file that people can read too; it is whole or not there."""
         text = json.dumps(content, indent=2, ensure_ascii=False)
-        (self.path / name).write_text(text + "\n", encoding="utf-8")
+        aside = self.path / f"{name}.unfinished"
+        aside.write_text(text + "\n", encoding="utf-8")
+        aside.replace(self.path / name)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Reads a json file."""

@@ -111,6 +111,7 @@ def train(
     config = {"recipe": recipe.as_dict(), "alpha": alpha, "seed": seed}
     run = RunFolder.create_or_resume(folder, config) if resume else RunFolder.create(folder)
     if run.has_ended:
+        shutil.rmtree(run.unfinished, ignore_errors=True)
         return RunResult(**run.read_json("result.json"))
     task = task or make_task(recipe)
     parts = task.splits()
@@ -153,9 +154,9 @@ def train(
         run.save(model, "best")
 
     result = _result(run, task, alpha, seed, test_figures)
-    run.write_json("result.json", asdict(result))
     title = f"{recipe.name}: alpha {alpha:g}, seed {seed}"
     plot_curves(run.plot, title, task.metric, {alpha: [read_columns(run.epochs)]})
+    run.write_json("result.json", asdict(result))  # the last file: the run has ended
     shutil.rmtree(run.unfinished, ignore_errors=True)  # what it takes to go on
     return result
 

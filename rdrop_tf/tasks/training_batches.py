@@ -66,6 +66,7 @@ class TrainingBatches(EpochData):
     ) -> None:
         self._part, self._batch_size, self._seed = part, batch_size, seed
         self._transform, self._grouping = transform, grouping or in_order
+        self._columns: Nested = None
 
     def batches(self, epoch: int) -> int:
         """Returns how many batches an epoch has: each has as many."""
@@ -95,7 +96,9 @@ class TrainingBatches(EpochData):
     def _gathered(self, part: Examples, plan: list[Order], first: int) -> Any:
         import tensorflow as tf
 
-        columns = tree.map_structure(tf.constant, tuple(part))
+        if self._columns is None:  # once, as it copies the data
+            self._columns = tree.map_structure(tf.constant, tuple(part))
+        columns = self._columns
         rows = tf.constant(np.concatenate(plan))
         ends = tf.constant(np.cumsum([len(batch) for batch in plan]))
         transform = self._transform

@@ -82,6 +82,8 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         self._plain = (_arrays(source), _arrays(target))
         self._tokens, self._seed, self._shuffle = tokens, seed, shuffle
         self._redraw = redraw
+        # Of one epoch, shared with the copies that `rest` makes: to draw takes seconds.
+        self._drawn: dict[int, _Both] = {}
         self.buckets = self._choose(buckets) if isinstance(buckets, int) else tuple(buckets)
         self.move_to(epoch)
 
@@ -253,7 +255,12 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
     def _rows_of(self, epoch: int) -> "_Both":
         if self._redraw is None:
             return self._plain
-        drawn = _both(self._redraw(epoch))
+        if epoch not in self._drawn:
+            self._drawn.clear()
+            self._drawn[epoch] = self._draw(_both(self._redraw(epoch)))
+        return self._drawn[epoch]
+
+    def _draw(self, drawn: "_Both") -> "_Both":
         outside = assign(_lengths(drawn), self.buckets) < 0
         source, target = (
             [plain if out else own for plain, own, out in zip(*sides, outside, strict=True)]

@@ -100,6 +100,7 @@ class ExactResume(keras.callbacks.Callback):
         self._store = CheckpointStore(Path(folder), keep)
         self.seed = seed
         self._found: Checkpoint | None = None
+        self._data: EpochData | None = None
         self._asked_to_end = threading.Event()
 
     # What `RDropModel.fit` asks for
@@ -155,12 +156,21 @@ class ExactResume(keras.callbacks.Callback):
 
     # What Keras tells
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Refuses a `fit` that has not told it of its data."""
+        if self._data is None:
+            raise ValueError(
+                "ExactResume needs a `fit` that can begin anywhere in its data, that of "
+                f"RDropModel. Received: the `fit` of {type(self.model).__name__}"
+            )
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Goes back into the epoch: its beginning has made the running means 0."""
         if self._found is not None and self._place.batch:
             self._restore_all()
         self._found = None  # its arrays are no longer needed
         self._begins = self._place if self._place.epoch == epoch else Place(epoch)
+        assert self._data is not None
         self._batches = self._data.batches(epoch)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -220,6 +230,7 @@ class ExactResume(keras.callbacks.Callback):
         return self._callbacks.restore(facts["callbacks"], arrays)
 
     def _check_data(self, epoch: int, batches: int) -> None:
+        assert self._data is not None
         now = self._data.batches(epoch)
         if now != batches:
             raise ValueError(

@@ -143,3 +143,18 @@ def test_a_generator_of_raw_samples_is_refused() -> None:
 def test_a_validation_split_of_raw_samples_is_refused() -> None:
     with pytest.raises(ValueError, match=r"pass `validation_data`. Received: validation_split=0.2"):
         compiled(bert()).fit(TEXTS, LABELS, validation_split=0.2, verbose=0)
+
+
+def test_raw_strings_go_on_where_they_were(tmp_path: Any) -> None:
+    from rdrop_tf.training import ExactResume
+
+    def train(epochs: int, folder: str) -> Any:
+        task = bert()
+        callbacks = [ExactResume(tmp_path / folder)]
+        compiled(task).fit(
+            TEXTS, LABELS, batch_size=8, epochs=epochs, verbose=0, callbacks=callbacks
+        )
+        return task
+
+    train(1, "killed")
+    assert zoo.largest_difference(train(2, "killed"), train(2, "whole")) == 0.0

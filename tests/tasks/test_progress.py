@@ -140,3 +140,14 @@ def test_an_epoch_is_told_at_its_end(
 ) -> None:
     told, _ = _train(monkeypatch, seconds_a_step, steps)
     assert told.amounts == [2.0, 2.0]
+
+
+def test_epochs_of_another_process_are_told_at_once() -> None:
+    told = _Told()
+    callback = ProgressOfTraining(told, 2.0, lambda epoch: f"epoch {epoch}")  # type: ignore[arg-type]
+    callback.set_params({"steps": None, "epochs": 5})
+    for epoch in (3, 4):
+        callback.on_epoch_begin(epoch)
+        callback.on_epoch_end(epoch)
+    assert told.amounts == [6.0, 2.0, 2.0]
+    assert told.texts == ["epoch 4", "epoch 4", "epoch 5"]

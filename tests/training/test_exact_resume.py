@@ -272,3 +272,28 @@ def test_two_of_them_are_refused(tmp_path: Path) -> None:
 def test_options_that_leave_no_place_in_the_data(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"`{next(iter(options))}` cannot be used where training"):
         resumed.compiled().fit(*resumed.data(), callbacks=[ExactResume(tmp_path)], **options)
+
+
+@pytest.mark.one_backend
+def test_initial_epoch_counts_where_nothing_was_saved(tmp_path: Path) -> None:
+    for _ in range(2):  # the second time there is a place to go on from
+        rdrop = resumed.compiled(run_eagerly=True)
+        rdrop.fit(
+            *resumed.data(), epochs=3, initial_epoch=2, verbose=0, callbacks=[ExactResume(tmp_path)]
+        )
+        assert rdrop.history.epoch == [2]
+
+
+@pytest.mark.one_backend
+def test_a_fit_of_keras_is_refused(tmp_path: Path) -> None:
+    model = resumed.model()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"that of RDropModel. Received: the `fit` of Sequential"):
+        model.fit(*resumed.data(), verbose=0, callbacks=[ExactResume(tmp_path)])
+
+
+@pytest.mark.one_backend
+def test_a_callback_list_with_it_is_refused(tmp_path: Path) -> None:
+    both = keras.callbacks.CallbackList([ExactResume(tmp_path)])
+    with pytest.raises(ValueError, match="pass `callbacks` as a list"):
+        resumed.compiled().fit(*resumed.data(), verbose=0, callbacks=both)
