@@ -112,9 +112,9 @@ def test_any_setting_of_a_recipe_can_be_changed() -> None:
         ("data.size=3", r"got data.size, and data has folder, joint, kind, "),
         ("batchsize=3", r"got batchsize, and 'multi30k/en-de' has alpha, average, batch_size"),
         ("batch_size.x=3", r"got batch_size.x, and batch_size has none"),
-        ("batch_size=half", r'batch_size must be of the kind of .*, 4096; got "half"'),
+        ("batch_size=half", r'batch_size must be of the kind of .*, 2048; got "half"'),
         ("data.lower=1", r"data.lower must be of the kind of .*, false; got 1"),
-        ("batch_size=true", r"batch_size must be of the kind of .*, 4096; got true"),
+        ("batch_size=true", r"batch_size must be of the kind of .*, 2048; got true"),
     ],
 )
 def test_settings_that_are_none(setting: str, sentence: str) -> None:
