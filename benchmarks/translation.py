@@ -92,7 +92,7 @@ WORKLOADS = {
     "iwslt": Workload("iwslt", vocabulary=8000, tokens=1024, batches=2, rounds=6),
 }
 SMALL = {"layers": 1, "width": 16, "hidden": 32, "heads": 2}
-SMOKE = {"tiny": Workload("tiny", 300, tokens=64, batches=2, rounds=2, changes=SMALL)}
+SMOKE = {"tiny": Workload("tiny", 300, tokens=64, batches=1, rounds=2, changes=SMALL)}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,5 +1,6 @@
 """What holds for the whole suite: strict backends, two logical devices, fresh seeds."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -8,6 +9,10 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 
 import keras
 import pytest
+
+# Graphs are many small objects, which Python would look through again and again: with its usual
+# thresholds that takes a seventh of the suite.
+gc.set_threshold(200_000, 20, 100)
 
 
 def pytest_configure(config: pytest.Config) -> None:

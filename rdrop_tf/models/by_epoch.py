@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import keras
 
 from rdrop_tf.models.epoch_data import EpochData
+from rdrop_tf.models.workers import for_workers
 
 if TYPE_CHECKING:
     from rdrop_tf.models.rdrop_model import RDropModel
@@ -119,7 +120,7 @@ def fit_by_epoch(
         for epoch in left:
             first = place.batch if epoch == place.epoch else 0
             fit(
-                data.rest(epoch, first),
+                for_workers(model, data.rest(epoch, first)),
                 callbacks=callbacks,
                 initial_epoch=epoch,
                 epochs=epoch + 1,

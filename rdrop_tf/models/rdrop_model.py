@@ -25,9 +25,16 @@ from rdrop_tf.models.preprocessing import (
     preprocesses,
 )
 from rdrop_tf.models.seeds import load_seed_states, save_seed_states
-from rdrop_tf.models.strategy import check_optimizer, check_scope_of_fit, check_strategy
+from rdrop_tf.models.strategy import (
+    check_compile,
+    check_optimizer,
+    check_scope_of_fit,
+    check_strategy,
+    is_chief,
+)
 from rdrop_tf.models.vocabulary import VocabularyHeads
 from rdrop_tf.models.watch import Watch
+from rdrop_tf.models.workers import for_workers, goes_by_epoch, written_by_chief
 
 if keras.backend.backend() == "tensorflow":
     from rdrop_tf.models.step_tensorflow import TensorFlowStep as BackendStep
@@ -251,6 +258,7 @@ class RDropModel(BackendStep, keras.Model):
         if not self.one_pass and not self.alpha_weights.by_output:
             check_losses(loss, self.divergence)
         check_optimizer(self, optimizer)
+        check_compile(self, options)
         super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
         if loss is not None:
             self._compile_loss = RDropCompileLoss(
@@ -317,6 +325,9 @@ class RDropModel(BackendStep, keras.Model):
         check_scope_of_fit(self)
         resumes = find_resumes(options.get("callbacks"))
         by_epoch = resumes is not None or isinstance(x, EpochData)
+        by_epoch = by_epoch or goes_by_epoch(self, x, options)
+        if not is_chief(self):
+            options["verbose"] = 0
         if by_epoch:
             seed = 0 if resumes is None else resumes.seed
             (x, options), y = data_by_epoch(self.model, x, y, options, seed), None
@@ -327,7 +338,7 @@ class RDropModel(BackendStep, keras.Model):
             try:
                 if by_epoch:
                     return fit_by_epoch(self, super().fit, x, resumes, options)
-                return super().fit(x, y, **options)
+                return super().fit(for_workers(self, x), y, **options)
             except Exception as error:
                 named = labels.from_graph(error)
                 if named is None:
@@ -356,6 +367,16 @@ class RDropModel(BackendStep, keras.Model):
         return self.model.export(*args, **options)
 
     # Saving
+
+    def save(self, filepath: Any, *args: Any, **options: Any) -> None:
+        """Saves as `keras.Model.save`; of several workers all call it, and the chief writes."""
+        with written_by_chief(self, filepath) as path:
+            super().save(path, *args, **options)
+
+    def save_weights(self, filepath: Any, *args: Any, **options: Any) -> None:
+        """Saves as `keras.Model.save_weights`; of several workers the chief writes."""
+        with written_by_chief(self, filepath) as path:
+            super().save_weights(path, *args, **options)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, the wrapped model among them."""

@@ -43,10 +43,12 @@ class JaxStep(_Base):
         import jax
 
         optimizer_variables = state[2]
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         places = [id(v) for v in self.optimizer.variables]
-        iterations = optimizer_variables[places.index(id(self.optimizer.iterations))]
+        steps = optimizer_variables[places.index(id(inner._iterations))]
+        updates = steps // (inner.gradient_accumulation_steps or 1)
         return jax.lax.cond(
-            iterations % self.every == 0,
+            updates % self.every == 0,
             lambda state, data: self._keras_step(state, data, self.passes),
             lambda state, data: self._keras_step(state, data, 1),
             state,

@@ -6,13 +6,16 @@ sums are divided by global denominators, and gradients are summed over the repli
 anything looks at their size (clipping, overflow check).
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import tree
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.models.replica_gradients import apply_summed, dense
 from rdrop_tf.models.seeds import seed_states
+from rdrop_tf.models.strategy import worker_count
 from rdrop_tf.models.training_step import StepLoss, log_gradient_norm, log_terms, step_loss
 
 if TYPE_CHECKING:
@@ -28,16 +31,19 @@ _DRAWS_A_STEP = 2**20
 class TensorFlowStep(_Base):
     """`train_step` and `test_step` for RDropModel on the TensorFlow backend."""
 
+    train_function: Any
+    test_function: Any
+
     def train_step(self, data: Nested) -> dict[str, Tensor]:
         """Takes one optimizer step; returns the logs."""
         self._traces += 1.0 / _replicas().count
-        if self.one_pass and _replicas().count == 1 and not self.log_gradient_norm:
+        if self.one_pass and self._is_alone and not self.log_gradient_norm:
             return dict(super().train_step(data))
         if self.one_pass or self.every == 1:
             self._step(data, 1 if self.one_pass else self.passes)
         else:
             self._step_by_turns(data)
-        return dict(self.get_metrics_result())
+        return self._logs_of_step()
 
     def test_step(self, data: Nested) -> dict[str, Tensor]:
         """Evaluates one batch with one pass and the plain task loss."""
@@ -47,9 +53,15 @@ class TensorFlowStep(_Base):
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
             loss = self._loss(x, y, sample_weight, passes=1, training=False)
             self._log(loss)
-            logs = dict(self.compute_metrics(x, y, loss.prediction, sample_weight))
+            self.compute_metrics(x, y, loss.prediction, sample_weight)
+            logs = self._logs_of_step()
         logs.pop("kl", None)
         return logs
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether there is no strategy; one with a single replica still needs its own ways."""
+        return self._distribute_strategy is None
 
     def _step_by_turns(self, data: Nested) -> None:
         """Chooses between two passes and one by the optimizer's step.
@@ -63,7 +75,9 @@ class TensorFlowStep(_Base):
             def run(passes: int) -> None:
                 strategy.extended.call_for_each_replica(self._step, args=(data, passes))
 
-            turn = tf.equal(tf.math.floormod(self.optimizer.iterations.value, self.every), 0)
+            # A variable, or a tensor where gradients are accumulated.
+            updates = getattr(self.optimizer.iterations, "value", self.optimizer.iterations)
+            turn = tf.equal(tf.math.floormod(updates, self.every), 0)
             tf.cond(turn, lambda: run(self.passes), lambda: run(1))
 
         tf.distribute.get_replica_context().merge_call(choose, args=(data,))
@@ -78,8 +92,11 @@ class TensorFlowStep(_Base):
         variables = self.trainable_weights  # read now: the first call may have built them
         gradients = _summed(tape.gradient(scaled, variables))
         if self.log_gradient_norm:
-            log_gradient_norm(self, [_dense(g) for g in gradients])
-        self.optimizer.apply(_for_each_replica(self.optimizer, gradients), variables)
+            log_gradient_norm(self, [dense(g) for g in gradients])
+        if self._is_alone:
+            self.optimizer.apply(gradients, variables)
+        else:
+            apply_summed(self.optimizer, gradients, variables)
         self._log(loss)
         self.compute_metrics(x, y, loss.prediction, sample_weight)
 
@@ -93,11 +110,56 @@ class TensorFlowStep(_Base):
 
     def _log(self, loss: StepLoss) -> None:
         """Logs values of the global batch, on every replica with its number of rows."""
-        replicas = _replicas()
-        total, task = replicas.sum(loss.total), replicas.sum(loss.task)
-        divergence = None if loss.divergence is None else replicas.sum(loss.divergence)
+        shares = [loss.total, loss.task]
+        if loss.divergence is not None:
+            shares.append(loss.divergence)
+        total, task, *divergence = _replicas().sum(shares)
         self._loss_tracker.update_state(total, sample_weight=loss.rows)
-        log_terms(self, loss, task, divergence)
+        log_terms(self, loss, task, divergence[0] if divergence else None)
+
+    def _logs_of_step(self) -> dict[str, Tensor]:
+        """Returns the running values of all metrics over all replicas, on each of them."""
+        import tensorflow as tf
+
+        replicas = _replicas()
+        variables = [v for v in self.metrics_variables if v.aggregation == "sum"]
+        if replicas.count == 1 or not variables:
+            return dict(self.get_metrics_result())
+        sums = replicas.sum([tf.identity(v.value) for v in variables])
+        with keras.StatelessScope(state_mapping=list(zip(variables, sums, strict=True))):
+            return dict(self.get_metrics_result())
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes what `fit` calls with its iterator."""
+        if worker_count(self) == 1:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = self._function_of_workers(self.train_step)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Makes what `evaluate` calls with its iterator."""
+        if worker_count(self) == 1:
+            return super().make_test_function(force)
+        if self.test_function is None or force:
+            self.test_function = self._function_of_workers(self.test_step)
+        return self.test_function
+
+    def _function_of_workers(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """Runs a step on all replicas; the logs, the same on each of them, are the first's.
+
+        Keras means them over the workers, one collective for each and an axis they have not.
+        """
+        import tensorflow as tf
+
+        strategy = self._distribute_strategy
+
+        def run(data: Nested) -> dict[str, Tensor]:
+            logs = strategy.run(step, args=(data,))
+            return {k: strategy.experimental_local_results(v)[0] for k, v in logs.items()}
+
+        compiled = run if self.run_eagerly else tf.function(run, reduce_retracing=True)
+        return lambda iterator: compiled(next(iterator))
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Nested = None) -> None:
         """Builds from the first replica's batch.
@@ -131,8 +193,23 @@ class _TensorFlowReplicas:
     def index(self) -> Tensor:
         return self._context.replica_id_in_sync_group
 
-    def sum(self, x: Tensor) -> Tensor:
-        return x if self.count == 1 else self._context.all_reduce("SUM", x)
+    def sum(self, x: Any) -> Any:
+        if self.count == 1:
+            return x
+        return self._context.all_reduce("SUM", tree.map_structure(self._placed, x))
+
+    def _placed(self, x: Tensor) -> Tensor:
+        """Puts a tensor on its device: TensorFlow cannot reduce one that is on none.
+
+        Such are those of a worker with one replica.
+        """
+        import tensorflow as tf
+
+        devices = self._context.strategy.extended.worker_devices
+        if len(devices) > 1:
+            return x
+        with tf.device(devices[0]):
+            return tf.nest.map_structure(tf.identity, x, expand_composites=True)
 
 
 def _replicas() -> _TensorFlowReplicas:
@@ -177,45 +254,3 @@ def _summed(gradients: list[Tensor]) -> list[Tensor]:
     present = [g for g in gradients if g is not None]
     summed = iter(replicas.sum(present) if present else [])
     return [None if g is None else next(summed) for g in gradients]
-
-
-def _for_each_replica(optimizer: Any, gradients: list[Tensor]) -> list[Tensor]:
-    """Clips gradients that are summed over the replicas, and hands each replica its share.
-
-    The optimizer clips what it gets and then sums over the replicas. Given 1/N of the
-    clipped sum it has nothing left to clip, and its sum is the clipped sum.
-    """
-    replicas = _replicas()
-    if replicas.count == 1:
-        return gradients
-    return [_times(g, 1.0 / replicas.count) for g in _clip(optimizer, gradients)]
-
-
-def _dense(gradient: Tensor) -> Tensor:
-    """Adds up the slices of an embedding's gradient, of which several may be of one row."""
-    import tensorflow as tf
-
-    return None if gradient is None else tf.convert_to_tensor(gradient)
-
-
-def _clip(optimizer: Any, gradients: list[Tensor]) -> list[Tensor]:
-    """Clips as the optimizer would, on gradients without the loss scale."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if not any((inner.clipnorm, inner.global_clipnorm, inner.clipvalue)):
-        return gradients
-    scale = optimizer.dynamic_scale.value if inner is not optimizer else None
-    if scale is not None:
-        gradients = [_times(g, 1.0 / scale) for g in gradients]
-    clipped = inner._clip_gradients(gradients)
-    return clipped if scale is None else [_times(g, scale) for g in clipped]
-
-
-def _times(gradient: Tensor, factor: Any) -> Tensor:
-    import tensorflow as tf
-
-    if gradient is None:
-        return None
-    if isinstance(gradient, tf.IndexedSlices):
-        values = gradient.values * tf.cast(factor, gradient.values.dtype)
-        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-    return gradient * tf.cast(factor, gradient.dtype)

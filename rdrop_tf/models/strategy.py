@@ -1,5 +1,6 @@
 """Checks that a model, its wrapper and its optimizer belong to one `tf.distribute` strategy."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -28,13 +29,50 @@ def check_strategy(model: keras.Model) -> None:
         )
 
 
+def check_compile(model: keras.Model, options: Mapping[str, Any]) -> None:
+    """Raises for options of `compile` that several replicas cannot work with.
+
+    Raises:
+        ValueError: For several steps in one call, which Keras cannot run under a strategy, and
+            for XLA on replicas that are CPUs.
+    """
+    strategy = _of(model)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return
+    steps = options.get("steps_per_execution", 1)
+    if steps != 1:
+        raise ValueError(
+            "under a strategy each call makes one step: leave out steps_per_execution. "
+            f"Received: steps_per_execution={steps} under {_name(strategy)}"
+        )
+    devices = strategy.extended.worker_devices
+    if options.get("jit_compile") is True and all("CPU" in device for device in devices):
+        raise ValueError(
+            "replicas that are CPUs cannot be compiled by XLA, as it does not know their "
+            f"collectives: leave out jit_compile. Received: jit_compile=True on {len(devices)} "
+            f"CPUs under {_name(strategy)}"
+        )
+
+
 def check_optimizer(model: keras.Model, optimizer: Any) -> None:
-    """Raises if an optimizer object was made under another strategy than the model."""
+    """Raises if an optimizer was made under another strategy, or cannot be shared by replicas.
+
+    Raises:
+        ValueError: If it was made elsewhere, or scales the loss and accumulates gradients.
+    """
     made_under = _or_none(getattr(optimizer, "_distribution_strategy", None))
     if isinstance(optimizer, keras.optimizers.Optimizer) and made_under is not _of(model):
         raise ValueError(
             f"{_RULE} Received: an optimizer made under {_name(made_under)} for a model made "
             f"under {_name(_of(model))}"
+        )
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if made_under is not None and inner is not optimizer and inner.gradient_accumulation_steps:
+        raise ValueError(
+            "under a strategy a loss scale and accumulated gradients do not go together: leave out "
+            "gradient_accumulation_steps, or train in bfloat16, which needs no loss scale. "
+            f"Received: {type(optimizer).__name__} with "
+            f"gradient_accumulation_steps={inner.gradient_accumulation_steps}"
         )
 
 
@@ -46,6 +84,20 @@ def check_scope_of_fit(model: keras.Model) -> None:
             f"{_RULE} Received: `fit` under {_name(current)} of a model made under "
             f"{_name(_of(model))}"
         )
+
+
+def worker_count(model: keras.Model) -> int:
+    """Returns how many processes share each batch of a model."""
+    strategy = _of(model)
+    if strategy is None:
+        return 1
+    # A worker's devices are its own; those of a TPU's slice are all of its replicas.
+    return max(1, strategy.num_replicas_in_sync // len(strategy.extended.worker_devices))
+
+
+def is_chief(model: keras.Model) -> bool:
+    """Whether this process writes the files of a model's training."""
+    return worker_count(model) == 1 or bool(_of(model).extended.should_checkpoint)
 
 
 _RULE = (

@@ -56,8 +56,7 @@ def batches() -> list[Any]:
     return [each[0] for each in made]
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_the_loop_by_hand_takes_the_step_of_rdrop_model(dropout: float) -> None:
+def test_the_loop_by_hand_takes_the_step_of_rdrop_model() -> None:
     """Otherwise their times say nothing. With dropout both draw the same masks."""
     from benchmarks import translation
     from rdrop_tf import RDropModel
@@ -65,7 +64,7 @@ def test_the_loop_by_hand_takes_the_step_of_rdrop_model(dropout: float) -> None:
 
     def build() -> Transformer:
         keras.utils.set_random_seed(0)
-        return Transformer(20, layers=1, width=8, hidden=8, heads=2, dropout=dropout)
+        return Transformer(20, layers=1, width=8, hidden=8, heads=2, dropout=0.3)
 
     by_hand, wrapped = build(), build()
     model = RDropModel(wrapped, alpha=translation.ALPHA, forward="two_calls")

@@ -37,11 +37,10 @@ class RaiseAt(keras.callbacks.Callback):
             raise self._error
 
 
-@pytest.mark.parametrize("step", [8, 10])
-def test_compiled_steps(step: int, tmp_path: Path) -> None:
+def test_compiled_steps(tmp_path: Path) -> None:
     unbroken = resumed.outcome(*resumed.train(tmp_path / "whole", run_eagerly=False))
     with pytest.raises(Killed):
-        resumed.train(tmp_path / "killed", RaiseAt(step, Killed()), run_eagerly=False)
+        resumed.train(tmp_path / "killed", RaiseAt(8, Killed()), run_eagerly=False)
     found = resumed.outcome(*resumed.train(tmp_path / "killed", run_eagerly=False))
     assert_equal(found, unbroken)
 
@@ -57,8 +56,8 @@ def assert_equal(found: dict[str, Any], wanted: dict[str, Any]) -> None:
 
 
 @pytest.mark.one_backend
-# The second step, the last one of an epoch, the first of the next, and the last of all.
-@pytest.mark.parametrize("step", [1, 4, 5, 8, 14])
+# The last step of an epoch, the first of the next, and the last of all.
+@pytest.mark.parametrize("step", [4, 5, 14])
 def test_it_ends_as_if_nothing_had_been(step: int, whole: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(Killed):
         resumed.train(tmp_path, RaiseAt(step, Killed()))
