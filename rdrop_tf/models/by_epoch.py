@@ -26,7 +26,7 @@ class Resumes(Protocol):
 
     seed: int
 
-    def find_place(self) -> Place | None:
+    def find_place(self, model: "RDropModel") -> Place | None:
         """Returns where to go on, None to begin."""
 
     @property
@@ -95,7 +95,7 @@ def fit_by_epoch(
     if isinstance(given, keras.callbacks.CallbackList):
         raise ValueError(_LIST)
     epochs, verbose = options.pop("epochs", 1), options.pop("verbose", "auto")
-    found = None if resumes is None else resumes.find_place()
+    found = None if resumes is None else resumes.find_place(model)
     begins = Place(options.pop("initial_epoch", 0))
     place = begins if found is None else found
     has_stopped = resumes is not None and resumes.has_stopped

@@ -16,6 +16,7 @@ from rdrop_tf.models.choice import choose, is_unbuilt
 from rdrop_tf.models.describe import description
 from rdrop_tf.models.draws import listen
 from rdrop_tf.models.epoch_data import EpochData
+from rdrop_tf.models.lost_worker import noticing_lost_workers
 from rdrop_tf.models.objective import PassesInView, RDropCompileLoss, check_losses
 from rdrop_tf.models.passes import batch_size, holds_views
 from rdrop_tf.models.preprocessing import (
@@ -25,6 +26,7 @@ from rdrop_tf.models.preprocessing import (
     preprocesses,
 )
 from rdrop_tf.models.seeds import load_seed_states, save_seed_states
+from rdrop_tf.models.skip_non_finite import SkipNonFinite
 from rdrop_tf.models.strategy import (
     check_compile,
     check_optimizer,
@@ -135,6 +137,7 @@ class RDropModel(BackendStep, keras.Model):
         self.kl_tracker = keras.metrics.Mean(name="kl")
         self.bad_labels_tracker = keras.metrics.Sum(name="bad_labels")
         self.gradient_norm_tracker = keras.metrics.Mean(name="gradient_norm")
+        self.skipped_tracker = keras.metrics.Sum(name="skipped")
         self._log_gradient_norm = False
         self._traces = 0.0
         if hasattr(model, "output_names"):
@@ -182,6 +185,15 @@ class RDropModel(BackendStep, keras.Model):
         self._log_gradient_norm = log
         if changes and self.train_function is not None:
             self.make_train_function(force=True)
+
+    @property
+    def skips_non_finite(self) -> bool:
+        """Whether steps with a gradient that is NaN or infinite are left out, and counted."""
+        return isinstance(getattr(self, "optimizer", None), SkipNonFinite)
+
+    @property
+    def _looks_at_gradients(self) -> bool:
+        return self._log_gradient_norm or self.skips_non_finite
 
     @property
     def traces(self) -> int:
@@ -260,6 +272,11 @@ class RDropModel(BackendStep, keras.Model):
         check_optimizer(self, optimizer)
         check_compile(self, options)
         super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
+        if self.skips_non_finite and self.dtype_policy.name == "mixed_float16":
+            raise ValueError(
+                "mixed_float16 needs a real loss scale, which skips steps as well: compile with "
+                "the optimizer alone. Received: SkipNonFinite"
+            )
         if loss is not None:
             self._compile_loss = RDropCompileLoss(
                 loss,
@@ -309,6 +326,8 @@ class RDropModel(BackendStep, keras.Model):
             results.pop(self.kl_tracker.name, None)
         if self._evaluating or not self._log_gradient_norm:
             results.pop(self.gradient_norm_tracker.name, None)
+        if self._evaluating or not self.skips_non_finite:
+            results.pop(self.skipped_tracker.name, None)
         return results
 
     # Data
@@ -333,7 +352,7 @@ class RDropModel(BackendStep, keras.Model):
             (x, options), y = data_by_epoch(self.model, x, y, options, seed), None
         elif preprocesses(self.model):
             (x, options), y = preprocessed_for_fit(self.model, x, y, options), None
-        with listen() as draws:
+        with listen() as draws, noticing_lost_workers(self):
             options["callbacks"] = _with(options.get("callbacks"), Watch(self, draws))
             try:
                 if by_epoch:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.replicas import OneReplica
@@ -43,7 +44,7 @@ class JaxStep(_Base):
         import jax
 
         optimizer_variables = state[2]
-        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        inner: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         places = [id(v) for v in self.optimizer.variables]
         steps = optimizer_variables[places.index(id(inner._iterations))]
         updates = steps // (inner.gradient_accumulation_steps or 1)
@@ -97,6 +98,31 @@ class JaxStep(_Base):
         )
         return logs, (trainable, non_trainable, optimizer_variables, metrics)
 
+    def _update_metrics_variables(
+        self,
+        metrics_variables: list[Tensor],
+        unscaled_loss: Tensor,
+        x: Nested,
+        y: Nested,
+        y_pred: Nested,
+        sample_weight: Nested,
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Keras' own, but for steps that are left out, which its means leave out as well."""
+        logs, updated = super()._update_metrics_variables(
+            metrics_variables, unscaled_loss, x, y, y_pred, sample_weight
+        )
+        if not self.skips_non_finite:
+            return logs, updated
+        is_taken = ops.isfinite(unscaled_loss)
+        updated = [
+            ops.where(is_taken, new, old)
+            for new, old in zip(updated, metrics_variables, strict=True)
+        ]
+        with keras.StatelessScope(
+            state_mapping=list(zip(self.metrics_variables, updated, strict=True))
+        ):
+            return dict(self.get_metrics_result()), updated
+
     def compute_loss_and_updates(
         self,
         trainable_variables: list[Tensor],
@@ -109,7 +135,7 @@ class JaxStep(_Base):
         optimizer_variables: list[Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Any, ...]]:
         """The function that Keras' step differentiates."""
-        if not training or self.one_pass:
+        if not training or (self.one_pass and not self.skips_non_finite):
             return super().compute_loss_and_updates(
                 trainable_variables,
                 non_trainable_variables,
@@ -130,7 +156,7 @@ class JaxStep(_Base):
             loss = step_loss(
                 self, x, y, sample_weight, passes=self._passes_of_step, replicas=OneReplica()
             )
-            log_terms(self, loss, loss.task, loss.divergence)
+            log_terms(self, loss, loss.total, loss.task, loss.divergence, tracks_loss=False)
             scaled = self.optimizer.scale_loss(loss.total)
         state = [scope.get_current_value(v) for v in self.non_trainable_variables]
         metrics = [scope.get_current_value(v) for v in self.metrics_variables]

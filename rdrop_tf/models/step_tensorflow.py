@@ -37,7 +37,7 @@ class TensorFlowStep(_Base):
     def train_step(self, data: Nested) -> dict[str, Tensor]:
         """Takes one optimizer step; returns the logs."""
         self._traces += 1.0 / _replicas().count
-        if self.one_pass and self._is_alone and not self.log_gradient_norm:
+        if self.one_pass and self._is_alone and not self._looks_at_gradients:
             return dict(super().train_step(data))
         if self.one_pass or self.every == 1:
             self._step(data, 1 if self.one_pass else self.passes)
@@ -114,8 +114,7 @@ class TensorFlowStep(_Base):
         if loss.divergence is not None:
             shares.append(loss.divergence)
         total, task, *divergence = _replicas().sum(shares)
-        self._loss_tracker.update_state(total, sample_weight=loss.rows)
-        log_terms(self, loss, task, divergence[0] if divergence else None)
+        log_terms(self, loss, total, task, divergence[0] if divergence else None)
 
     def _logs_of_step(self) -> dict[str, Tensor]:
         """Returns the running values of all metrics over all replicas, on each of them."""
@@ -167,15 +166,20 @@ class TensorFlowStep(_Base):
         Keras averages the first batch over the replicas instead, which fails for an uneven
         one and for dtypes without a mean.
         """
+        import tensorflow as tf
+
         strategy = self._distribute_strategy
         if strategy is None:
             return
         if iterator is not None:
             _, _, batches = next(iter(iterator))
-            data_batch = tree.map_structure(
+            data_batch = tf.nest.map_structure(
                 lambda v: strategy.experimental_local_results(v)[0], next(batches)
             )
         with strategy.scope():
+            if any(isinstance(leaf, tf.RaggedTensor) for leaf in tf.nest.flatten(data_batch)):
+                # Without values Keras knows no length of theirs, not even the padded one.
+                self(data_batch[0])
             self._symbolic_build(data_batch=data_batch)
 
 

@@ -20,7 +20,7 @@ class TorchStep(_Base):
     def train_step(self, data: Nested) -> dict[str, Tensor]:
         """Takes one optimizer step; returns the logs."""
         self._traces += 1.0
-        if self.one_pass and not self.log_gradient_norm:
+        if self.one_pass and not self._looks_at_gradients:
             return dict(super().train_step(data))
         if self.one_pass:
             return self._step(data, 1)
@@ -46,6 +46,5 @@ class TorchStep(_Base):
             if self.log_gradient_norm:
                 log_gradient_norm(self, gradients)
             self.optimizer.apply(gradients, variables)
-            self._loss_tracker.update_state(loss.total, sample_weight=loss.rows)
-            log_terms(self, loss, loss.task, loss.divergence)
+            log_terms(self, loss, loss.total, loss.task, loss.divergence)
         return dict(self.compute_metrics(x, y, loss.prediction, sample_weight))

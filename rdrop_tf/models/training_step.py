@@ -28,6 +28,7 @@ class StepLoss:
         divergence: This replica's share of the divergence, None if none was computed.
         bad_labels: How many labels were no class, None where none can be.
         rows: Examples on this replica.
+        one_of_replicas: 1 divided by the number of replicas.
     """
 
     total: Tensor
@@ -36,6 +37,7 @@ class StepLoss:
     divergence: Tensor | None
     bad_labels: Tensor | None
     rows: Tensor
+    one_of_replicas: float = 1.0
 
 
 def step_loss(
@@ -81,14 +83,53 @@ def step_loss(
         share = ops.divide_no_nan(rows, replicas.sum(rows)) if replicas.count > 1 else 1.0
         total = total + ops.cast(forward.added_loss, total.dtype) * share
     task = total if view.task is None else view.task
-    return StepLoss(total, view.shown(prediction), task, view.divergence, view.bad_labels, rows)
+    return StepLoss(
+        total,
+        view.shown(prediction),
+        task,
+        view.divergence,
+        view.bad_labels,
+        rows,
+        1.0 / replicas.count,
+    )
 
 
-def log_terms(model: "RDropModel", loss: StepLoss, task: Tensor, divergence: Tensor | None) -> None:
-    """Updates the running means of `ce` and `kl` with values of the whole batch."""
-    model.ce_tracker.update_state(task, sample_weight=loss.rows)
+def log_terms(
+    model: "RDropModel",
+    loss: StepLoss,
+    total: Tensor,
+    task: Tensor,
+    divergence: Tensor | None,
+    *,
+    tracks_loss: bool = True,
+) -> None:
+    """Updates the running means of `loss`, `ce` and `kl` with values of the whole batch.
+
+    A step that `SkipNonFinite` leaves out counts as skipped, and in none of the means.
+
+    Args:
+        model: The compiled RDropModel.
+        loss: The loss of the step on this replica.
+        total: The loss of the whole batch.
+        task: Its task loss.
+        divergence: Its divergence, None if none was computed.
+        tracks_loss: False where Keras itself updates the mean of `loss`.
+    """
+    rows, is_taken = loss.rows, None
+    if model.skips_non_finite:
+        is_taken = ops.isfinite(total)
+        rows = ops.where(is_taken, rows, 0.0)
+        model.skipped_tracker.update_state(ops.where(is_taken, 0.0, 1.0) * loss.one_of_replicas)
+
+    def update(tracker: Any, value: Tensor) -> None:
+        value = value if is_taken is None else ops.where(is_taken, value, 0.0)
+        tracker.update_state(value, sample_weight=rows)
+
+    if tracks_loss:
+        update(model._loss_tracker, total)
+    update(model.ce_tracker, task)
     if divergence is not None:
-        model.kl_tracker.update_state(divergence, sample_weight=loss.rows)
+        update(model.kl_tracker, divergence)
     if loss.bad_labels is not None:
         model.bad_labels_tracker.update_state(ops.cast(loss.bad_labels, "float32"))
 

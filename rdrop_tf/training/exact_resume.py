@@ -13,19 +13,23 @@ import keras
 
 from rdrop_tf.models.by_epoch import Place
 from rdrop_tf.models.epoch_data import EpochData
+from rdrop_tf.models.lost_worker import TRY_AGAIN
 from rdrop_tf.models.rdrop_model import RDropModel
+from rdrop_tf.models.strategy import is_chief
+from rdrop_tf.training.agreement import Agreement
 from rdrop_tf.training.checkpoint_store import Checkpoint, CheckpointStore
 from rdrop_tf.training.run_state import (
     CallbackStates,
+    check_finite,
     check_variables,
     random_state,
+    replicas_of,
     restore_random_state,
     restore_variables,
     save_variables,
 )
 
-# EX_TEMPFAIL of sysexits.h: a scheduler that is told so starts the job again.
-PREEMPTED = 75
+PREEMPTED = TRY_AGAIN
 
 
 class Preempted(SystemExit):
@@ -44,6 +48,9 @@ class ExactResume(keras.callbacks.Callback):
     callbacks remember, and the place in the data. The batches must be a function of the epoch:
     arrays, a `tf.data.Dataset` in a fixed order, or an `rdrop_tf.models.EpochData`. Arrays are
     shuffled by (seed, epoch).
+
+    Several workers take the same steps, save together and go on together; the chief writes, into a
+    folder that all of them see.
 
     It saves after every so many epochs, steps or minutes, whichever comes first. On SIGTERM it
     saves after the step that is under way and raises `Preempted`, which ends the process with the
@@ -103,11 +110,37 @@ class ExactResume(keras.callbacks.Callback):
         self._data: EpochData | None = None
         self._asked_to_end = threading.Event()
 
+    # Where the training is
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken, those of earlier processes included."""
+        return self._steps
+
+    @property
+    def batches(self) -> int:
+        """How many batches this epoch has."""
+        return self._batches
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint, which may be broken; None without one."""
+        return next(iter(self._store.paths()), None)
+
+    def place_of(self, batch: int) -> Place:
+        """Returns the place in the data of what Keras calls batch number `batch`."""
+        return Place(self._begins.epoch, self._begins.batch + batch)
+
     # What `RDropModel.fit` asks for
 
-    def find_place(self) -> Place | None:
+    def find_place(self, model: RDropModel) -> Place | None:
         """Returns where the newest checkpoint that is whole goes on; None without one."""
         self._found = self._store.newest()
+        self._workers = Agreement(model)
+        self._workers.check_equal(
+            -1 if self._found is None else self._found.step,
+            "all workers must find the same checkpoint: give them one folder that all of them see",
+        )
         return None if self._found is None else Place(*self._found.facts["place"])
 
     @property
@@ -129,6 +162,7 @@ class ExactResume(keras.callbacks.Callback):
     def restore(self, model: RDropModel) -> None:
         """Puts everything back; all callbacks have heard that training begins."""
         assert self._found is not None
+        self._check_replicas(self._found.facts["replicas"], model)
         check_variables(model, self._found.arrays)
         alpha = self._found.facts["alpha"]
         if alpha is not None:
@@ -178,24 +212,29 @@ class ExactResume(keras.callbacks.Callback):
         place = Place(self._begins.epoch, self._begins.batch + batch + 1)
         self._steps += place.batch - (self._place.batch if place.epoch == self._place.epoch else 0)
         self._place = place
-        if place.batch < self._batches and self._is_time():  # else the epoch's end saves
+        # The last step of an epoch is saved by its end. All workers have to ask each other.
+        if place.batch < self._batches and self._is_time():
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves."""
         self._place = Place(epoch + 1)
         turn = self._every_epochs is not None and (epoch + 1) % self._every_epochs == 0
-        if turn or self.model.stop_training or self._is_time():
+        is_time = self._is_time()  # first: no worker may leave the question out
+        if turn or self.model.stop_training or is_time:
             self._save()
 
     def _is_time(self) -> bool:
+        """Whether a worker is asked to end, or one thinks that it is time to save."""
         steps, minutes = self._every_steps, self._every_minutes
         since = time.monotonic() - self._saved_at_time
-        return (
-            self._asked_to_end.is_set()
-            or (steps is not None and self._steps - self._saved_at_step >= steps)
-            or (minutes is not None and since >= 60 * minutes)
+        turn = (steps is not None and self._steps - self._saved_at_step >= steps) or (
+            minutes is not None and since >= 60 * minutes
         )
+        ends, turn = self._workers.any_of(self._asked_to_end.is_set(), turn)
+        if ends:
+            self._asked_to_end.set()
+        return ends or turn
 
     def _save(self) -> None:
         model, arrays = self.model, dict[str, Any]()
@@ -209,9 +248,12 @@ class ExactResume(keras.callbacks.Callback):
             "alpha": _number(model.alpha),
             "callbacks": self._callbacks.save(arrays),
             "random": random_state(arrays),
+            "replicas": replicas_of(model),
         }
+        check_finite(arrays)
         try:
-            self._store.write(Checkpoint(self._steps, arrays, facts))
+            if is_chief(model):
+                self._store.write(Checkpoint(self._steps, arrays, facts))
         except OSError as error:
             warnings.warn(
                 f"step {self._steps} was not saved: {error}. Training goes on; the checkpoint "
@@ -220,6 +262,7 @@ class ExactResume(keras.callbacks.Callback):
             )
         self._saved_at_step, self._saved_at_time = self._steps, time.monotonic()
         if self._asked_to_end.is_set():
+            self._workers.any_of(True, True)  # the others wait until the chief has written
             raise Preempted
 
     def _restore_all(self) -> list[str]:
@@ -228,6 +271,15 @@ class ExactResume(keras.callbacks.Callback):
         restore_variables(self.model, arrays)
         restore_random_state(facts["random"], arrays)
         return self._callbacks.restore(facts["callbacks"], arrays)
+
+    def _check_replicas(self, saved: int, model: RDropModel) -> None:
+        now = replicas_of(model)
+        if now != saved:
+            raise ValueError(
+                "training must go on with as many replicas as it began with, as each draws noise "
+                f"of its own. Received: {now} replicas, and a checkpoint of {saved}; to begin anew "
+                "take an empty folder"
+            )
 
     def _check_data(self, epoch: int, batches: int) -> None:
         assert self._data is not None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rdrop_tf._keras import global_seed, set_global_seed
 from rdrop_tf.models import RDropModel
+from rdrop_tf.models.replica_values import assign_replicas, own_to_replicas, read_replicas
 
 Arrays = dict[str, NDArray[Any]]
 _VARIABLE, _RANDOM, _CALLBACK = "variable ", "numpy's generator", "callback "
@@ -39,8 +40,13 @@ def save_variables(model: RDropModel, arrays: Arrays) -> None:
     """Adds the values of all variables to `arrays`, by their place and path."""
     if keras.backend.backend() == "jax":  # within an epoch they are in the step's state
         model.jax_state_sync()
-    for place, variable in enumerate(variables_of(model)):
-        arrays[f"{_VARIABLE}{place:05} {variable.path}"] = np.array(ops.convert_to_numpy(variable))
+    variables = variables_of(model)
+    own = own_to_replicas(model, variables)
+    parts = [v for v, is_own in zip(variables, own, strict=True) if is_own]
+    of_replicas = iter(read_replicas(model._distribute_strategy, parts) if parts else [])
+    for place, (variable, is_own) in enumerate(zip(variables, own, strict=True)):
+        value = next(of_replicas) if is_own else ops.convert_to_numpy(variable)
+        arrays[f"{_VARIABLE}{place:05} {variable.path}"] = np.array(value)
 
 
 def check_variables(model: RDropModel, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -49,7 +55,11 @@ def check_variables(model: RDropModel, arrays: Mapping[str, NDArray[Any]]) -> No
     Raises:
         ValueError: Names the first variable that differs.
     """
-    variables = [(v.path, v.shape, v.dtype) for v in variables_of(model)]
+    now = variables_of(model)
+    variables = [
+        (v.path, (replicas_of(model), *v.shape) if is_own else v.shape, v.dtype)
+        for v, is_own in zip(now, own_to_replicas(model, now), strict=True)
+    ]
     saved = [
         (name.split(" ", 2)[2], array.shape, array.dtype) for name, array in _variables(arrays)
     ]
@@ -63,8 +73,35 @@ def check_variables(model: RDropModel, arrays: Mapping[str, NDArray[Any]]) -> No
 
 def restore_variables(model: RDropModel, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Gives all variables the values that were saved."""
-    for variable, (_, array) in zip(variables_of(model), _variables(arrays), strict=True):
-        variable.assign(array)
+    variables = variables_of(model)
+    own = own_to_replicas(model, variables)
+    for variable, is_own, (_, array) in zip(variables, own, _variables(arrays), strict=True):
+        if is_own:
+            assign_replicas(model._distribute_strategy, variable, array)
+        else:
+            variable.assign(array)
+
+
+def replicas_of(model: RDropModel) -> int:
+    """Returns how many replicas share each batch."""
+    strategy = getattr(model, "_distribute_strategy", None)
+    return 1 if strategy is None else int(strategy.num_replicas_in_sync)
+
+
+def check_finite(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raises if a weight, statistic or moment is no finite number; running means may be.
+
+    Raises:
+        FloatingPointError: Names the first.
+    """
+    for name, array in _variables(arrays):
+        path = name.split(" ", 2)[2]
+        is_mean = path.endswith(("/total", "/count"))
+        if array.dtype.kind == "f" and not is_mean and not np.isfinite(array).all():
+            raise FloatingPointError(
+                f"a checkpoint must hold finite numbers. Received: {path!r} with "
+                f"{int((~np.isfinite(array)).sum())} that are not; it was not saved"
+            )
 
 
 def random_state(arrays: Arrays) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A small training with much to remember, whole or killed and resumed."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -59,12 +60,15 @@ def model(width: int = 16) -> keras.Model:
     )
 
 
-def compiled(width: int = 16, **options: Any) -> RDropModel:
+def compiled(width: int = 16, scope: Any = None, **options: Any) -> RDropModel:
+    """Makes the model; under a strategy without averages of weights, which Keras cannot make."""
+    averages = {"use_ema": True, "ema_momentum": 0.9} if scope is None else {}
     keras.utils.set_random_seed(1)
-    rdrop = RDropModel(model(width), alpha=2.0)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    optimizer = keras.optimizers.AdamW(1e-2, use_ema=True, ema_momentum=0.9, clipnorm=1.0)
-    rdrop.compile(optimizer, loss, **{"metrics": ["accuracy"], **options})
+    with scope or contextlib.nullcontext():
+        rdrop = RDropModel(model(width), alpha=2.0)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        optimizer = keras.optimizers.AdamW(1e-2, clipnorm=1.0, **averages)
+        rdrop.compile(optimizer, loss, **{"metrics": ["accuracy"], **options})
     return rdrop
 
 
@@ -78,13 +82,17 @@ def callbacks() -> list[keras.callbacks.Callback]:
 
 
 def train(
-    folder: Path, *more: keras.callbacks.Callback, run_eagerly: bool = True, **options: Any
+    folder: Path,
+    *more: keras.callbacks.Callback,
+    run_eagerly: bool = True,
+    scope: Any = None,
+    **options: Any,
 ) -> tuple[RDropModel, list[keras.callbacks.Callback]]:
     """Trains to the end, from where the folder's checkpoints are.
 
     Eagerly unless told otherwise: a step is traced longer than these few take.
     """
-    rdrop, used = compiled(run_eagerly=run_eagerly), callbacks()
+    rdrop, used = compiled(run_eagerly=run_eagerly, scope=scope), callbacks()
     resume = ExactResume(folder, **{"every_steps": 1, "seed": 3, **options})
     x, y = data()
     rdrop.fit(
