@@ -45,13 +45,7 @@ class PassScale(layers.Layer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.supports_masking = True
-        self.calls = self.add_weight(
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
+        self.calls = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
 
     def call(self, x: Any, training: bool = False) -> Any:
         if not training:

@@ -13,7 +13,7 @@ from rdrop_tf.cli import compare, evaluate, predict, quiet, recipes, train
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 
 # Errors whose text was written for the user; any other is shown with its type.
-SAID_FOR_THE_USER = (ValueError, OSError)
+SAID_FOR_THE_USER = (ValueError, OSError, FloatingPointError)
 
 COMMANDS = {
     "train": (train, "train once"),

@@ -111,8 +111,8 @@ def fit_by_epoch(
     )
     if resumes is not None:
         resumes.begin(data, list(callbacks.callbacks))
+        _build(model, data)  # also at first: who builds an optimizer decides its variables' names
         if found is not None:
-            _build(model, data)
             callbacks.when_begun = lambda: resumes.restore(model)
         callbacks.add_last(resumes)
     with _unfinished(model) as finish, resumes.listening() if resumes else nullcontext():

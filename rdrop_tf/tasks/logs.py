@@ -84,7 +84,7 @@ class StepLog(keras.callbacks.Callback):
         figures = {name: self._own(name) for name in self._names}
         optimizer = self.model.optimizer
         row = {
-            "step": int(optimizer.iterations),
+            "step": int(ops.convert_to_numpy(optimizer.iterations)),
             "epoch": self._epoch,
             "seconds": self._watch.seconds,
             "learning_rate": float(ops.convert_to_numpy(optimizer.learning_rate)),
@@ -95,7 +95,7 @@ class StepLog(keras.callbacks.Callback):
     def _own(self, name: str) -> float | None:
         """Returns what this step added to a mean; None where it added nothing."""
         mean = self._means[name]
-        total, count = float(mean.total), float(mean.count)
+        total, count = (float(ops.convert_to_numpy(v)) for v in (mean.total, mean.count))
         total_before, count_before = self._before[name]
         self._before[name] = (total, count)
         grown = count - count_before
@@ -126,7 +126,8 @@ class _CsvRows:
     def _begin(self, fields: list[str], rows: int) -> list[str]:
         """Makes the file, or cuts that of an earlier process back to its first rows."""
         kept: list[dict[str, str]] = []
-        if rows:
+        # A worker that is not the chief begins with files of its own.
+        if rows and self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
                 kept, fields = list(islice(reader, rows)), list(reader.fieldnames or fields)

@@ -130,5 +130,9 @@ def predictions(
     targets, predicted = [], []
     for x, y in part.dataset.batch(batch_size):
         targets.append(ops.convert_to_numpy(y))
-        predicted.append(np.asarray(model.predict_on_batch(x)))
+        if getattr(model, "_distribute_strategy", None) is None:
+            predicted.append(np.asarray(model.predict_on_batch(x)))
+    if not predicted:  # `predict_on_batch` would give the whole batch to every replica
+        batches = part.dataset.map(lambda x, y: x).batch(batch_size)
+        predicted.append(np.asarray(model.predict(batches, verbose=0)))
     return np.concatenate(targets), np.concatenate(predicted)

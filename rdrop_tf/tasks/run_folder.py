@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ class RunFolder:
 
     Args:
         path: The folder.
+        chiefs: That of the chief, if this is another worker's.
 
     Example:
     >>> import tempfile
@@ -35,8 +38,20 @@ class RunFolder:
     {'test': 0.9}
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, chiefs: Path | None = None) -> None:
+        self.path, self._chiefs = path, chiefs
+        self._aside: Any = None
+
+    @classmethod
+    def of_worker(cls, chiefs: Path) -> "RunFolder":
+        """Makes a folder for a worker that is not the chief, to write what no one reads.
+
+        It is gone when the process ends. What it takes to go on is in the chief's.
+        """
+        aside = tempfile.TemporaryDirectory()
+        run = cls(Path(aside.name), chiefs)
+        run._aside = aside
+        return run
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
@@ -106,12 +121,21 @@ class RunFolder:
     @property
     def unfinished(self) -> Path:
         """Returns the folder of what a training needs to go on, until it has ended."""
-        return self.path / "unfinished"
+        return (self._chiefs or self.path) / "unfinished"
+
+    def forget_unfinished(self) -> None:
+        """Removes what it takes to go on, of a run that has ended; the chief alone does."""
+        if self._chiefs is None:
+            shutil.rmtree(self.unfinished, ignore_errors=True)
 
     @property
     def has_ended(self) -> bool:
         """Whether the run has its result."""
-        return (self.path / "result.json").is_file()
+        return ((self._chiefs or self.path) / "result.json").is_file()
+
+    def read_result(self) -> dict[str, Any]:
+        """Reads the result of a run that has ended."""
+        return RunFolder(self._chiefs or self.path).read_json("result.json")
 
     @property
     def plot(self) -> Path:

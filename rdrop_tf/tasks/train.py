@@ -1,6 +1,5 @@
 """One training run: a recipe, an alpha and a seed, into a folder."""
 
-import shutil
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -22,12 +21,20 @@ from rdrop_tf.tasks.registry import make_task
 from rdrop_tf.tasks.run_folder import RunFolder, read_columns
 from rdrop_tf.tasks.task import Task
 from rdrop_tf.tasks.validation import Validation, as_logs, evaluate_part
-from rdrop_tf.training import AverageWeights, ExactResume
+from rdrop_tf.training import (
+    AverageWeights,
+    ExactResume,
+    SkipNonFinite,
+    StopAtNonFinite,
+    TrainingStrategy,
+    make_strategy,
+)
 
 # How many training examples the divergence of two passes is measured on.
 PROBE_EXAMPLES = 100
 # How much work a killed training has to do again, at the most.
 MINUTES_TO_LOSE = 5.0
+ON_NAN = ("stop", "skip")
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ def train(
     checkpoints: bool = True,
     resumable: bool = False,
     resume: bool = False,
+    strategy: TrainingStrategy | None = None,
+    on_nan: str = "stop",
     progress: Progress | None = None,
     describe: Callable[[int], str] | None = None,
 ) -> RunResult:
@@ -88,6 +97,11 @@ def train(
             the process ends with the exit code 75.
         resume: Whether to go on, where the folder holds such a training; an ended one is not
             trained again.
+        strategy: The devices, as of `rdrop_tf.training.make_strategy`; one unless given. The
+            recipe's batches are those of all of them together. Of several workers all call this
+            with a folder that all of them see, and the chief writes into it.
+        on_nan: "stop" ends where the loss is no finite number; "skip" leaves such steps out, up to
+            10 of them.
         progress: What to advance, by `work_of_an_epoch` an epoch.
         describe: What to say of it in such an epoch, counted from 1.
 
@@ -96,6 +110,7 @@ def train(
 
     Raises:
         ValueError: If the folder holds something, or what is resumed has other settings.
+        FloatingPointError: If the loss is no finite number.
 
     Example:
     >>> import tempfile
@@ -109,20 +124,28 @@ def train(
     ['epochs.csv', 'steps.csv']
     """
     config = {"recipe": recipe.as_dict(), "alpha": alpha, "seed": seed}
-    run = RunFolder.create_or_resume(folder, config) if resume else RunFolder.create(folder)
+    if on_nan not in ON_NAN:
+        raise ValueError(f"on_nan must be one of {', '.join(ON_NAN)}. Received: {on_nan!r}")
+    strategy = strategy or make_strategy("none")
+    if not strategy.is_chief:
+        run = RunFolder.of_worker(folder)
+    else:
+        run = RunFolder.create_or_resume(folder, config) if resume else RunFolder.create(folder)
     if run.has_ended:
-        shutil.rmtree(run.unfinished, ignore_errors=True)
-        return RunResult(**run.read_json("result.json"))
+        run.forget_unfinished()
+        return RunResult(**run.read_result())
     task = task or make_task(recipe)
     parts = task.splits()
     keras.utils.set_random_seed(seed)
-    model = _compiled(task, alpha)
+    with strategy.scope():
+        model = _compiled(task, alpha, on_nan)
     run.write_json("config.json", config)
     run.write_json("environment.json", describe_environment())
     # Also builds whatever evaluation makes, so that the first training step is like the others:
     # TensorFlow traces it twice where it makes variables.
     untrained = as_logs(evaluate_part(model, task, parts.validation))
-    model.optimizer.build(model.trainable_variables)
+    with strategy.scope():
+        model.optimizer.build(model.trainable_variables)
 
     batches = task.training_batches(seed)
     best = BestWeights(f"val_{task.metric.name}", task.metric.higher_is_better)
@@ -137,10 +160,13 @@ def train(
     if progress is not None:
         say = describe or (lambda epoch: f"epoch {epoch} of {recipe.epochs}")
         callbacks.append(ProgressOfTraining(progress, work_of_an_epoch(alpha), say))
+    saving = None
     if resumable or resume:
-        callbacks.append(
-            ExactResume(run.unfinished, every_epochs=None, every_minutes=MINUTES_TO_LOSE, seed=seed)
+        saving = ExactResume(
+            run.unfinished, every_epochs=None, every_minutes=MINUTES_TO_LOSE, seed=seed
         )
+        callbacks.append(saving)
+    callbacks.insert(0, StopAtNonFinite(resume=saving))
     model.fit(batches, epochs=recipe.epochs, callbacks=callbacks, verbose=0)
     if average is not None:
         average.assign()
@@ -157,7 +183,7 @@ def train(
     title = f"{recipe.name}: alpha {alpha:g}, seed {seed}"
     plot_curves(run.plot, title, task.metric, {alpha: [read_columns(run.epochs)]})
     run.write_json("result.json", asdict(result))  # the last file: the run has ended
-    shutil.rmtree(run.unfinished, ignore_errors=True)  # what it takes to go on
+    run.forget_unfinished()
     return result
 
 
@@ -177,12 +203,15 @@ def work_of_an_epoch(alpha: float) -> float:
     return 2.0 if alpha else 1.0
 
 
-def _compiled(task: Task, alpha: float) -> RDropModel:
+def _compiled(task: Task, alpha: float, on_nan: str) -> RDropModel:
     recipe = task.recipe
     steps = recipe.epochs * task.steps_an_epoch
     network = task.model()
     model = RDropModel(network, alpha=alpha, forward=recipe.forward, views=task.views)
-    model.compile(optimizer=task.optimizer(network, steps), loss=task.loss())
+    optimizer = task.optimizer(network, steps)
+    if on_nan == "skip":
+        optimizer = SkipNonFinite(optimizer)
+    model.compile(optimizer=optimizer, loss=task.loss())
     model.log_gradient_norm = task.logs_gradient_norm
     return model
 

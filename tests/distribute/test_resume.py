@@ -47,19 +47,13 @@ def test_another_number_of_replicas_is_refused(mirrored: Any, tmp_path: Path) ->
         fit(mirrored.scope())
 
 
-def test_two_processes_are_preempted_lose_a_peer_and_go_on(tmp_path: Path) -> None:
+def test_a_process_that_lost_its_peer_ends_and_both_go_on(tmp_path: Path) -> None:
     def run(number: int, step: int = 0) -> list[tuple[int, str]]:
         module = "tests.distribute.resuming"
         return fleet.wait(fleet.start(module, str(tmp_path), str(number), str(step)))
 
-    codes = [code for code, _ in run(signal.SIGTERM, 2)]
-    assert codes == [75, 75], "one is asked to end, both save and end"
-    newest = CheckpointStore(tmp_path / "broken").newest()
-    assert newest is not None
-    assert newest.step == 3
-
     began = time.monotonic()
-    (code, said), (killed, _) = run(signal.SIGKILL, 4)
+    (code, said), (killed, _) = run(signal.SIGKILL, 7)
     assert (code, killed) == (75, -signal.SIGKILL)
     assert "another worker of this training has ended or cannot be reached" in said
     assert time.monotonic() - began < 120
