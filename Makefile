@@ -19,7 +19,9 @@ test: .venv/test.stamp
 	$(BIN)/python -m pytest -n auto --doctest-modules rdrop_tf
 	$(BIN)/python -m pytest -n auto tests
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto tests/losses tests/models \
-	    tests/training/test_exact_resume.py -m "not tensorflow and not one_backend"
+	    tests/distribute/test_jax.py tests/training/test_exact_resume.py \
+	    tests/training/test_non_finite.py tests/training/test_strategies.py \
+	    -m "not tensorflow and not one_backend"
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -19,6 +19,7 @@ from typing import Any
 HOME = Path(__file__).parent.parent
 RESULTS = HOME / "benchmarks" / "results"
 COST = Path("docs") / "cost.md"
+SCALE = Path("docs") / "scale.md"
 README = Path("README.md")
 
 Row = dict[str, str]
@@ -58,6 +59,16 @@ def with_content(text: str, place: str, content: str) -> str:
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def exactness_table(rows: list[Row]) -> str:
+    """One row a case, one column for each kind of devices."""
+    cases = {row["case"]: {} for row in rows}
+    for row in rows:
+        cases[row["case"]][row["devices"]] = f"{row['weights']} / {row['logs']}"
+    devices = list(dict.fromkeys(row["devices"] for row in rows))
+    lines = [[case, *(found.get(name, "") for name in devices)] for case, found in cases.items()]
+    return "\n".join([markdown(["", *devices], lines), "", *machines(rows)])
 
 
 def step_tables(rows: list[Row]) -> str:
@@ -334,6 +345,7 @@ DOCUMENTS: dict[Path, dict[str, tuple[str, Content]]] = {
         "decoding.csv": ("decoding", decoding_table),
         "accelerator.csv": ("accelerator", accelerator_table),
     },
+    SCALE: {"exactness.csv": ("exactness", exactness_table)},
     README: {"cost": ("step", summary)},
 }
 PLOTS: dict[str, Callable[[Any, list[Row]], None]] = {

@@ -13,21 +13,30 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 240.0
 
 
-def start(module: str, *arguments: str, workers: int = 2, **variables: str) -> list[Any]:
+def start(module: str, *arguments: str, workers: int = 2) -> list[Any]:
     """Starts a module in several processes that know of each other."""
     hosts = ",".join(f"localhost:{port}" for port in free_ports(workers))
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "WORKER_HOSTS": hosts, **variables}
     return [
-        subprocess.Popen(
-            [sys.executable, "-W", "error::UserWarning", "-m", module, *arguments],
-            env={**environment, "WORKER_INDEX": str(index)},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        _start(["-m", module, *arguments], {"WORKER_HOSTS": hosts, "WORKER_INDEX": str(index)})
         for index in range(workers)
     ]
+
+
+def start_tasks(*line: str, tasks: int = 2, **slurm: str) -> list[Any]:
+    """Starts the command `rdrop` in several processes, as `srun` would."""
+    words = ["-c", "import sys, rdrop_launcher; sys.exit(rdrop_launcher.main())", *line]
+    return [_start(words, {**slurm, "SLURM_PROCID": str(rank)}) for rank in range(tasks)]
+
+
+def _start(words: list[str], variables: dict[str, str]) -> Any:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error::UserWarning", *words],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **variables},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def wait(processes: list[Any], seconds: float = SECONDS) -> list[tuple[int, str]]:

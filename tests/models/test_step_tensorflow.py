@@ -8,101 +8,45 @@ import numpy as np
 import pytest
 from keras import layers
 
+from benchmarks import exactness_cases as cases
 from rdrop_tf import RDropModel
 from tests.models import zoo
-from tests.models.test_passes import PassScale
 
 pytestmark = pytest.mark.tensorflow
 
 
-def token_model() -> keras.Model:
-    """Two passes differ, in the same way on every replica and every run."""
-    keras.utils.set_random_seed(5)
-    x = keras.Input((zoo.TOKENS,), dtype="int32")
-    h = layers.Embedding(20, 12, keras.initializers.RandomNormal(stddev=0.3), mask_zero=True)(x)
-    h = PassScale()(layers.Dense(16)(h))
-    return keras.Model(x, layers.Dense(zoo.CLASSES)(h))
-
-
-def row_model() -> keras.Model:
-    keras.utils.set_random_seed(5)
-    x = keras.Input((8,))
-    h = layers.Dense(16, "tanh", kernel_regularizer="l2", activity_regularizer="l2")(x)
-    return keras.Model(x, layers.Dense(zoo.CLASSES)(PassScale()(h)))
-
-
-def unequal_tokens(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows 0-3 of each 8 are full, the others hold one token: 24 tokens against 4."""
-    ids, labels = zoo.tokens()
-    ids = np.tile(zoo.rng(7).randint(1, 20, (8, zoo.TOKENS)), (5, 1))
-    ids[np.arange(40) % 8 >= 4, 1:] = 0
-    return ids[:rows], labels[:rows]
-
-
-def fit(build: Any, data: Any, strategy: Any, **options: Any) -> tuple[keras.Model, dict[str, Any]]:
-    optimizer = options.pop("optimizer", lambda: keras.optimizers.SGD(0.05, momentum=0.9))
-    wrapping = options.pop("wrap", {})
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        model = build()
-        rdrop = RDropModel(model, **{"alpha": 3.0, "forward": "two_calls", **wrapping})
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        rdrop.compile(optimizer(), loss, metrics=["accuracy"])
-    logs = rdrop.fit(*data, batch_size=8, shuffle=False, verbose=0, **options).history
-    return model, logs
-
-
-CASES: dict[str, dict[str, Any]] = {
-    "unequal tokens": {"data": unequal_tokens(40)},
-    "uneven last batch": {"data": unequal_tokens(35)},
-    "uneven first batch": {"data": unequal_tokens(7)},
-    "an empty replica": {"data": unequal_tokens(33)},
-    "row weights": {"data": unequal_tokens(35), "sample_weight": zoo.ROW_WEIGHTS[:35]},
-    "rows": {"build": row_model, "data": tuple(a[:35] for a in zoo.features())},
-    "clipnorm": {
-        "data": unequal_tokens(35),
-        "optimizer": lambda: keras.optimizers.SGD(0.05, clipnorm=0.02),
-    },
-    "global_clipnorm": {
-        "data": unequal_tokens(35),
-        "optimizer": lambda: keras.optimizers.SGD(0.05, global_clipnorm=0.02),
-    },
-    "clipvalue": {
-        "data": unequal_tokens(35),
-        "optimizer": lambda: keras.optimizers.SGD(0.05, clipvalue=0.005),
-    },
-    "paper's scale": {"data": unequal_tokens(35), "wrap": {"normalize": "paper"}},
-    "alpha 0": {"data": unequal_tokens(35), "wrap": {"alpha": 0.0}},
-}
+# Of the matrix that `benchmarks.exactness` goes through on more devices.
+CASES = (
+    "unequal tokens",
+    "uneven first batch",
+    "an empty replica",
+    "token weights",
+    "rows, regularised",
+    "global_clipnorm",
+    "accumulation, every 2nd update",
+    "the paper's scale",
+    "strings, flags, ragged",
+)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_replicas_train_as_one_device(name: str, mirrored: Any) -> None:
-    case = dict(CASES[name])
-    build = case.pop("build", token_model)
-    data = case.pop("data")
-    one, one_logs = fit(build, data, None, **case)
-    two, two_logs = fit(build, data, mirrored, **case)
-    assert zoo.largest_difference(one, two) <= 1e-6
-    for key in ("loss", "ce", "kl", "accuracy"):
-        np.testing.assert_allclose(two_logs[key], one_logs[key], rtol=2e-6, err_msg=key)
-    if name != "alpha 0":
-        assert one_logs["kl"][0] > 1e-4, "the passes must differ, or the test says nothing"
-
-
-def test_turns_of_every_under_two_replicas(mirrored: Any) -> None:
-    data = unequal_tokens(35)
-    one, one_logs = fit(token_model, data, None, wrap={"every": 2})
-    two, two_logs = fit(token_model, data, mirrored, wrap={"every": 2})
-    assert zoo.largest_difference(one, two) <= 1e-6
-    np.testing.assert_allclose(two_logs["kl"], one_logs["kl"], rtol=2e-6)
+    case = cases.CASES[name]
+    one, one_logs = cases.train(case, contextlib.nullcontext())
+    two, two_logs = cases.train(case, mirrored.scope())
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-6)
+    assert two_logs == pytest.approx(one_logs, rel=2e-6)
+    assert one_logs["kl"] > 1e-4, "the passes must differ, or the test says nothing"
 
 
 def test_evaluation_of_two_replicas_is_that_of_one_device(mirrored: Any) -> None:
-    data = unequal_tokens(35)
+    data = cases.unequal_tokens(35)
     results = []
     for strategy in (None, mirrored):
+        keras.utils.set_random_seed(5)
         with strategy.scope() if strategy else contextlib.nullcontext():
-            rdrop = RDropModel(token_model())
+            rdrop = RDropModel(cases.token_model())
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             rdrop.compile("sgd", loss, metrics=["accuracy"])
         results.append(rdrop.evaluate(*data, batch_size=8, verbose=0, return_dict=True))
@@ -138,6 +82,54 @@ def test_masks_differ_between_passes_replicas_and_steps(mirrored: Any) -> None:
     for a in range(8):
         for b in range(a):
             assert 0.4 < np.mean(masks[a] == masks[b]) < 0.6, "equal by chance only"
+
+
+class _Kept(layers.Layer):
+    """Keeps what it gets in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[np.ndarray] = []
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if training:
+            self.seen.append(inputs.numpy())
+        return inputs
+
+
+def attention() -> keras.Model:
+    x = keras.Input((40, 4))
+    return keras.Model(x, layers.MultiHeadAttention(1, 4, dropout=0.5, seed=1)(x, x))
+
+
+def stochastic_depth() -> keras.Model:
+    """Whole rows of a residual branch are left out."""
+    x = keras.Input((40, 4))
+    return keras.Model(x, x + layers.Dropout(0.5, noise_shape=(None, 1, 1), seed=1)(x))
+
+
+# How many of the outputs two different draws share: of attention none, of depth as many as fall
+# on the same side of a coin.
+NOISE = {"attention": (attention, 0.0, 0.01), "stochastic depth": (stochastic_depth, 0.35, 0.65)}
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_other_noise_differs_alike(name: str, mirrored: Any) -> None:
+    build, least, most = NOISE[name]
+    with mirrored.scope():
+        keras.utils.set_random_seed(0)
+        inner, kept = build(), _Kept()
+        model = keras.Sequential([inner, kept, layers.Flatten(), layers.Dense(2)])
+        rdrop = RDropModel(model, forward="two_calls")
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        rdrop.compile("sgd", loss, run_eagerly=True)
+    x = np.tile(zoo.rng().randn(1, 40, 4).astype("float32"), (400, 1, 1))
+    rdrop.fit(x, np.zeros(400), batch_size=200, verbose=0)
+    seen = [outputs for outputs in kept.seen if len(outputs) == 100]
+    assert len(seen) == 8, "2 steps, 2 replicas, 2 passes"
+    for place, outputs in enumerate(seen):
+        for other in seen[:place]:
+            assert least <= np.mean(outputs == other) <= most
 
 
 def test_seed_states_stay_the_same_on_all_replicas(mirrored: Any) -> None:

@@ -116,6 +116,7 @@ def test_a_stale_document_is_named_and_rewritten(
     (tmp_path / "README.md").write_text("<!-- cost -->\nold\n<!-- end of cost -->\n")
     places = [f"<!-- {name}.csv -->\nold\n<!-- end of {name}.csv -->\n" for name in ("step", "no")]
     (tmp_path / "docs" / "cost.md").write_text("".join(places))
+    (tmp_path / "docs" / "scale.md").write_text("no place here\n")
     monkeypatch.setattr(cost_tables, "PLOTS", {})
     assert cost_tables.main(check=True, home=tmp_path) == 1
     assert "README.md does not show the kept figures: run" in capsys.readouterr().out
