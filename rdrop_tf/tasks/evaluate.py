@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,7 +48,7 @@ def evaluate(folder: Path, against: Path | None = None) -> Evaluation:
     parts = {"validation": splits.validation, "test": splits.test, **splits.more}
     figures, notes = {}, list[str]()
     for which in CHECKPOINTS:
-        model = _load(run, which)
+        model = run.load(which)
         figures[which] = {name: evaluate_part(model, task, part) for name, part in parts.items()}
         if which == "last":
             y, predictions = task.answers(model, splits.test)
@@ -66,14 +65,10 @@ def _answers_of(folder: Path, expected: NDArray[Any]) -> NDArray[Any]:
     """Returns another run's answers to the same test part."""
     run = RunFolder.open(folder)
     task = task_of_run(run)
-    y, predictions = task.answers(_load(run, "last"), task.splits().test)
+    y, predictions = task.answers(run.load("last"), task.splits().test)
     if not np.array_equal(y, expected):
         raise ValueError(
             f"two runs must be tested on the same examples; got {str(folder)!r}, whose recipe is "
             f"{task.recipe.name!r} with {len(y)} others"
         )
     return predictions
-
-
-def _load(run: RunFolder, which: str) -> keras.Model:
-    return keras.saving.load_model(run.checkpoint(which), compile=False)

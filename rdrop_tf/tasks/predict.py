@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import keras
-
 from rdrop_tf.tasks.registry import task_of_run
 from rdrop_tf.tasks.run_folder import RunFolder
 
@@ -25,7 +23,7 @@ def predict(folder: Path, lines: Iterable[str]) -> Iterator[str]:
     """
     run = RunFolder.open(folder)
     task = task_of_run(run)
-    model = keras.saving.load_model(run.checkpoint("last"), compile=False)
+    model = run.load("last")
     return task.answer_lines(model, lines)
 
 
@@ -46,5 +44,5 @@ def write_submissions(folder: Path, target: Path, data: str | None = None) -> Se
     """
     run = RunFolder.open(folder)
     task = task_of_run(run, data)
-    model = keras.saving.load_model(run.checkpoint("last"), compile=False)
+    model = run.load("last")
     return task.submissions(model, target)

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,28 @@ class RunFolder:
         """Writes the checkpoint "last" or "best"."""
         self.checkpoint(which).parent.mkdir(exist_ok=True)
         model.save(self.checkpoint(which))
+
+    def load(self, which: str) -> keras.Model:
+        """Reads the checkpoint "last" or "best".
+
+        As the file may have come from anywhere, it is read in Keras' safe mode, which makes no
+        layer out of code that lies in it, and without further classes.
+
+        Raises:
+            ValueError: If it is no model, or one that is refused.
+        """
+        path = self.checkpoint(which)
+        try:
+            # Keras warns, no more, of paths that lead out of the file and of weights it lacks.
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", category=UserWarning)
+                return keras.saving.load_model(path, compile=False, safe_mode=True)
+        # What is wrong with a made-up file may come out anywhere in Keras.
+        except Exception as error:
+            raise ValueError(
+                f"a checkpoint must be a model that `rdrop train` wrote; got {path}, of which "
+                f"Keras says: {' '.join(str(error).split())}"
+            ) from error
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Writes a json file that people can read too; it is whole or not there."""
