@@ -11,7 +11,13 @@ from rdrop_tf.training import make_strategy
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX")
 
-NAMES = ("unequal tokens", "row weights", "global_clipnorm", "accumulation", "every 2nd step")
+NAMES = (
+    "unequal tokens",
+    "row weights",
+    "global_clipnorm",
+    "accumulation, every 2nd update",
+    "every 2nd step",
+)
 
 
 def even(case: cases.Case) -> cases.Case:

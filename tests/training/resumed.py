@@ -29,17 +29,21 @@ class AlphaByEpoch(keras.callbacks.Callback):
 
 
 class KillAt(keras.callbacks.Callback):
-    """Kills the process some time after the begin of a step, counted from where it begins."""
+    """Kills the process before a step, counted from where it begins, or some time after that."""
 
     def __init__(self, step: int, seconds: float) -> None:
         super().__init__()
         self._step, self._seconds, self._count = step, seconds, itertools.count()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if next(self._count) == self._step:
+        if next(self._count) != self._step:
+            return
+        if self._seconds:
             kill = threading.Timer(self._seconds, os.kill, (os.getpid(), signal.SIGKILL))
             kill.daemon = True
             kill.start()
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def data(rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
