@@ -71,6 +71,12 @@ def exactness_table(rows: list[Row]) -> str:
     return "\n".join([markdown(["", *devices], lines), "", *machines(rows)])
 
 
+def faults_table(rows: list[Row]) -> str:
+    lines = [[row["fault"], row["times"], row["killed"], row["right"]] for row in rows]
+    head = ["", "times", "killed", "right afterwards"]
+    return "\n".join([markdown(head, lines), "", *machines(rows)])
+
+
 def step_tables(rows: list[Row]) -> str:
     """One table for each model."""
     parts = []
@@ -345,7 +351,10 @@ DOCUMENTS: dict[Path, dict[str, tuple[str, Content]]] = {
         "decoding.csv": ("decoding", decoding_table),
         "accelerator.csv": ("accelerator", accelerator_table),
     },
-    SCALE: {"exactness.csv": ("exactness", exactness_table)},
+    SCALE: {
+        "exactness.csv": ("exactness", exactness_table),
+        "faults.csv": ("faults", faults_table),
+    },
     README: {"cost": ("step", summary)},
 }
 PLOTS: dict[str, Callable[[Any, list[Row]], None]] = {
