@@ -40,6 +40,28 @@ def test_two_replicas_train_as_one_device(name: str, mirrored: Any) -> None:
     assert one_logs["kl"] > 1e-4, "the passes must differ, or the test says nothing"
 
 
+def test_the_logs_of_every_step_are_those_of_one_device(mirrored: Any) -> None:
+    """Of uneven batches too, where the mean of two replicas' means is another one."""
+    seen: list[list[dict[str, float]]] = []
+
+    class See(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen[-1].append({name: float(value) for name, value in logs.items()})
+
+    for strategy in (None, mirrored):
+        seen.append([])
+        keras.utils.set_random_seed(5)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            rdrop = RDropModel(cases.token_model(), alpha=3.0, forward="two_calls")
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            rdrop.compile("sgd", loss, metrics=["accuracy"])
+        data = cases.unequal_tokens(12)
+        rdrop.fit(*data, batch_size=9, shuffle=False, verbose=0, callbacks=[See()])
+    assert [len(logs) for logs in seen] == [2, 2]
+    for one, two in zip(*seen, strict=True):
+        assert two == pytest.approx(one, rel=2e-6)
+
+
 def test_evaluation_of_two_replicas_is_that_of_one_device(mirrored: Any) -> None:
     data = cases.unequal_tokens(35)
     results = []
