@@ -93,16 +93,16 @@ def test_a_class_of_another_module_is_refused(
     assert "Popen" in refused(run, capsys)
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/rdrop_outside.txt", "a/../../outside"])
+@pytest.mark.parametrize("name", ["../outside.txt", "a/../../outside", "absolute"])
 def test_nothing_is_written_outside(
     run: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(path.name for path in run.parent.iterdir())
+    name = str(run.parent / "outside") if name == "absolute" else name
     rewrite(run / "checkpoints" / "last.keras", lambda _, content: content, {name: b"x"})
     assert "invalid path" in refused(run, capsys)
     assert sorted(path.name for path in run.parent.iterdir()) == before
     assert not list(run.rglob("outside*"))
-    assert not Path("/tmp/rdrop_outside.txt").exists()
 
 
 def test_weights_of_a_shape_that_is_not_in_the_file_are_refused(
