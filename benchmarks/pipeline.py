@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 from rdrop_tf import RDropModel
-from rdrop_tf.models import EpochData
+from rdrop_tf.data import EpochData
 from rdrop_tf.recipes import Recipe, find_recipe
 from rdrop_tf.tasks import Examples, Task, make_task
 from rdrop_tf.tasks.environment import describe_environment

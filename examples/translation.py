@@ -125,7 +125,7 @@ occur, so that little is compiled.
 
 subwords = Subwords.train([*train.source, *train.target], args.vocabulary)
 batches = TokenBatches.from_text(train, subwords, subwords, tokens=args.tokens)
-print(f"{len(batches)} batches an epoch, {batches.padding_share:.1%} padding")
+print(f"{len(batches)} batches an epoch, {batches.fill(0).padding_share:.1%} padding")
 
 """
 ## Training

@@ -82,6 +82,11 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="a new or empty folder; default: one under runs/"
     )
+    add_settings(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that change a recipe's data or model."""
     parser.add_argument(
         "--set",
         action="append",
@@ -90,11 +95,6 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="change a setting of the recipe, such as batch_size=2048; may be repeated",
     )
-    add_settings(parser)
-
-
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that change a recipe's data or model."""
     data = parser.add_argument_group("the data")
     data.add_argument("--data", metavar="DIR", help="where the data lie; see `rdrop recipes`")
     data.add_argument(
@@ -122,7 +122,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     model = {"preset": args.preset, "lora": args.lora}
     return replace(
         recipe,
-        epochs=args.epochs or recipe.epochs,
+        epochs=getattr(args, "epochs", None) or recipe.epochs,
         data=_changed(recipe, "data", recipe.data, data),
         model=_changed(recipe, "model", recipe.model, model),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rdrop_tf._version import __version__
-from rdrop_tf.cli import compare, evaluate, predict, quiet, recipes, train
+from rdrop_tf.cli import compare, evaluate, predict, prepare, quiet, recipes, train
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 
@@ -16,6 +16,7 @@ DONE, FAILED, BAD_USAGE = 0, 1, 2
 SAID_FOR_THE_USER = (ValueError, OSError, FloatingPointError)
 
 COMMANDS = {
+    "prepare": (prepare, "write a data set as shards, for data larger than memory"),
     "train": (train, "train once"),
     "evaluate": (evaluate, "evaluate a run's checkpoints"),
     "predict": (predict, "read lines, write predictions"),

@@ -1,7 +1,6 @@
 """How a Keras model gets its two passes."""
 
-from rdrop_tf.models.epoch_data import ArrayEpochs, DatasetEpochs, EpochData
 from rdrop_tf.models.rdrop_model import RDropModel
 from rdrop_tf.models.watch import RDropWarning
 
-__all__ = ["ArrayEpochs", "DatasetEpochs", "EpochData", "RDropModel", "RDropWarning"]
+__all__ = ["RDropModel", "RDropWarning"]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import keras
 
-from rdrop_tf.models.epoch_data import EpochData
-from rdrop_tf.models.workers import for_workers
+from rdrop_tf.data import EpochData
+from rdrop_tf.models.workers import batches_of_epoch
 
 if TYPE_CHECKING:
     from rdrop_tf.models.rdrop_model import RDropModel
@@ -120,7 +120,7 @@ def fit_by_epoch(
         for epoch in left:
             first = place.batch if epoch == place.epoch else 0
             fit(
-                for_workers(model, data.rest(epoch, first)),
+                batches_of_epoch(model, data, epoch, first),
                 callbacks=callbacks,
                 initial_epoch=epoch,
                 epochs=epoch + 1,

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from rdrop_tf._typing import Nested
-from rdrop_tf.models.epoch_data import EpochData, epoch_data
+from rdrop_tf.data import EpochData, epoch_data
 
 
 def preprocesses(model: keras.Model) -> bool:

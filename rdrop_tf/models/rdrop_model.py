@@ -7,6 +7,7 @@ from keras import ops
 
 from rdrop_tf._keras import takes_training
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.data import EpochData
 from rdrop_tf.losses import labels
 from rdrop_tf.losses.heads import Divergence
 from rdrop_tf.models.alpha import Alpha, AlphaLike
@@ -15,7 +16,6 @@ from rdrop_tf.models.by_epoch import find_resumes, fit_by_epoch
 from rdrop_tf.models.choice import choose, is_unbuilt
 from rdrop_tf.models.describe import description
 from rdrop_tf.models.draws import listen
-from rdrop_tf.models.epoch_data import EpochData
 from rdrop_tf.models.lost_worker import noticing_lost_workers
 from rdrop_tf.models.objective import PassesInView, RDropCompileLoss, check_losses
 from rdrop_tf.models.passes import batch_size, holds_views

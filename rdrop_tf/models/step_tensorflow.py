@@ -164,12 +164,13 @@ class TensorFlowStep(_Base):
         """Builds from the first replica's batch.
 
         Keras averages the first batch over the replicas instead, which fails for an uneven
-        one and for dtypes without a mean.
+        one and for dtypes without a mean. It also looks at a batch where all is built already,
+        which with one `fit` an epoch reads each epoch's first batches twice.
         """
         import tensorflow as tf
 
         strategy = self._distribute_strategy
-        if strategy is None:
+        if strategy is None or _is_built(self):
             return
         if iterator is not None:
             _, _, batches = next(iter(iterator))
@@ -181,6 +182,17 @@ class TensorFlowStep(_Base):
                 # Without values Keras knows no length of theirs, not even the padded one.
                 self(data_batch[0])
             self._symbolic_build(data_batch=data_batch)
+
+
+def _is_built(model: keras.Model) -> bool:
+    """Whether a compiled model has made all that it makes of its first batch."""
+    parts = [
+        *model._flatten_layers(),
+        model._compile_metrics,
+        model._compile_loss,
+        model.optimizer,
+    ]
+    return all(part.built for part in parts if part is not None)
 
 
 class _TensorFlowReplicas:

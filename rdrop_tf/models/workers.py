@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from rdrop_tf.data import EpochData, Share
 from rdrop_tf.models.strategy import is_chief, worker_count
 
 
@@ -29,10 +30,38 @@ def goes_by_epoch(model: keras.Model, x: Any, options: dict[str, Any]) -> bool:
             raise ValueError(
                 "all workers must see their batches in one order, and Keras shuffles those of a "
                 "PyDataset in each process anew: pass shuffle=False, or an "
-                f"rdrop_tf.models.EpochData. Received: {type(x).__name__}"
+                f"rdrop_tf.data.EpochData. Received: {type(x).__name__}"
             )
         return False
     return True
+
+
+def batches_of_epoch(model: keras.Model, data: EpochData, epoch: int, batch: int) -> Any:
+    """Returns what `fit` takes of an epoch: of several workers each reads its own rows, if it can.
+
+    Args:
+        model: What is trained.
+        data: Its data.
+        epoch: The number of the epoch.
+        batch: The number of its first batch.
+    """
+    workers = worker_count(model)
+    if workers == 1:
+        return data.rest(epoch, batch)
+    strategy = model._distribute_strategy
+    replicas = strategy.num_replicas_in_sync
+    count = replicas // workers
+    probed = data.shared(epoch, batch, Share(0, count, replicas))
+    if probed is None:
+        return for_workers(model, data.rest(epoch, batch))
+
+    def own(context: Any) -> Any:
+        return data.shared(epoch, batch, Share(context.input_pipeline_id * count, count, replicas))
+
+    rows = strategy.distribute_datasets_from_function(own)
+    # TensorFlow counts the rows of each replica.
+    rows._cardinality = data.batches(epoch) - batch
+    return rows
 
 
 def for_workers(model: keras.Model, data: Any) -> Any:

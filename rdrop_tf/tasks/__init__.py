@@ -4,7 +4,7 @@ from rdrop_tf.tasks.compare import compare, work_of_a_comparison
 from rdrop_tf.tasks.comparison import Comparison
 from rdrop_tf.tasks.consistency import ConsistencyProbe, pass_divergence
 from rdrop_tf.tasks.evaluate import Evaluation, evaluate
-from rdrop_tf.tasks.parts import Examples, Part, Splits, Stream
+from rdrop_tf.tasks.parts import Examples, NumberedRows, Part, Splits, Stream
 from rdrop_tf.tasks.predict import predict, write_submissions
 from rdrop_tf.tasks.progress import Progress
 from rdrop_tf.tasks.registry import make_task, task_of_run
@@ -21,6 +21,7 @@ __all__ = [
     "Evaluation",
     "Examples",
     "Metric",
+    "NumberedRows",
     "PairedDifference",
     "Part",
     "Progress",

@@ -1,4 +1,4 @@
-"""The parts of a data set, in memory or streamed."""
+"""The parts of a data set: in memory, or read while they are used."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,29 +29,24 @@ class Examples(NamedTuple):
 
 @dataclass(frozen=True)
 class Stream:
-    """Inputs and their targets, read while they are used.
+    """Inputs and their targets, read one after the other while they are used.
 
     Args:
-        source: A `tf.data.Dataset` of single rows, in the same order each time: of (x, y), or of
-            what `load` makes (x, y) of.
+        source: A `tf.data.Dataset` of single rows (x, y), in the same order each time.
         rows: How many it has.
-        load: Reads a row that `source` only names. Names are small, so all of them are shuffled;
-            of rows themselves a buffer is.
     """
 
     source: "tf.data.Dataset"
     rows: int
-    load: Callable[..., Any] | None = None
 
-    @property
-    def dataset(self) -> "tf.data.Dataset":
-        """Returns the rows (x, y) in their order."""
-        return self._loaded(self.source)
+    def batched(self, batch_size: int) -> "tf.data.Dataset":
+        """Returns batches (x, y) of the rows in their order."""
+        return self.source.batch(batch_size)
 
     def shuffled(self, seed: int) -> "tf.data.Dataset":
-        """Returns the rows (x, y) in an order that follows from the seed."""
-        buffer = self.rows if self.load is not None else min(self.rows, STREAM_BUFFER)
-        return self._loaded(self.source.shuffle(buffer, seed=seed, reshuffle_each_iteration=False))
+        """Returns the rows (x, y) in an order that follows from the seed; a buffer is shuffled."""
+        buffer = min(self.rows, STREAM_BUFFER)
+        return self.source.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
 
     def first(self, rows: int) -> "Stream":
         """Returns the first rows."""
@@ -61,18 +56,47 @@ class Stream:
         """Returns all rows but the first."""
         return replace(self, source=self.source.skip(rows), rows=max(0, self.rows - rows))
 
-    def _loaded(self, source: "tf.data.Dataset") -> "tf.data.Dataset":
-        import tensorflow as tf
-
-        if self.load is None:
-            return source
-        return source.map(self.load, num_parallel_calls=tf.data.AUTOTUNE)
-
 
 # Rows of a stream that wait to be drawn from: 1,000 images of 384 by 384 take 0.4 GB.
 STREAM_BUFFER = 1000
 
-Part: TypeAlias = Examples | Stream
+
+@dataclass(frozen=True)
+class NumberedRows:
+    """Inputs and their targets, read by their number while they are used.
+
+    Args:
+        read_numbers: Turns an int64 tensor of numbers into a batch (x, y); traced by `tf.data`.
+        rows: How many there are.
+        begin: The number of the first.
+    """
+
+    read_numbers: Callable[[Any], Any]
+    rows: int
+    begin: int = 0
+
+    def read(self, numbers: Any) -> Any:
+        """Returns a batch (x, y) of the rows of these numbers, counted from 0."""
+        return self.read_numbers(numbers + self.begin)
+
+    def batched(self, batch_size: int) -> "tf.data.Dataset":
+        """Returns batches (x, y) of the rows in their order."""
+        import tensorflow as tf
+
+        numbers = tf.data.Dataset.range(self.rows).batch(batch_size)
+        read = tf.autograph.experimental.do_not_convert(self.read)
+        return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)
+
+    def first(self, rows: int) -> "NumberedRows":
+        """Returns the first rows."""
+        return replace(self, rows=min(rows, self.rows))
+
+    def without_first(self, rows: int) -> "NumberedRows":
+        """Returns all rows but the first."""
+        return replace(self, rows=max(0, self.rows - rows), begin=self.begin + rows)
+
+
+Part: TypeAlias = Examples | Stream | NumberedRows
 
 
 class Splits(NamedTuple):
@@ -108,7 +132,7 @@ def first_inputs(part: Part, rows: int) -> Nested:
     """Returns the inputs of a part's first rows."""
     if isinstance(part, Examples):
         return take(part, slice(rows)).x
-    x, _ = next(iter(part.dataset.batch(rows)))
+    x, _ = next(iter(part.batched(rows)))
     return x
 
 
@@ -128,11 +152,11 @@ def predictions(
     if isinstance(part, Examples):
         return part.y, np.asarray(model.predict(part.x, batch_size=batch_size, verbose=0))
     targets, predicted = [], []
-    for x, y in part.dataset.batch(batch_size):
+    for x, y in part.batched(batch_size):
         targets.append(ops.convert_to_numpy(y))
         if getattr(model, "_distribute_strategy", None) is None:
             predicted.append(np.asarray(model.predict_on_batch(x)))
     if not predicted:  # `predict_on_batch` would give the whole batch to every replica
-        batches = part.dataset.map(lambda x, y: x).batch(batch_size)
+        batches = part.batched(batch_size).map(lambda x, y: x)
         predicted.append(np.asarray(model.predict(batches, verbose=0)))
     return np.concatenate(targets), np.concatenate(predicted)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested, Tensor
-from rdrop_tf.models import EpochData
+from rdrop_tf.data import EpochData, SimilarSizes
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks.parts import (
     Part,
@@ -19,6 +20,7 @@ from rdrop_tf.tasks.parts import (
     first_inputs,
 )
 from rdrop_tf.tasks.parts import predictions as predictions_of
+from rdrop_tf.tasks.prepared import Prepared, describe, is_prepared, write_parts
 from rdrop_tf.tasks.training_batches import Grouping, TrainingBatches, Transform
 from rdrop_tf.training import make_optimizer
 
@@ -96,6 +98,58 @@ class Task(ABC):
     def splits(self) -> Splits:
         """Loads the data: the same parts at every call."""
 
+    @property
+    def prepared_settings(self) -> Mapping[str, Any]:
+        """The settings that decide what the rows of `prepare` are.
+
+        Raises:
+            ValueError: If the task's data need no preparing.
+        """
+        raise ValueError(
+            "shards are prepared for data that may not fit into memory; got the recipe "
+            f"{self.recipe.name!r}, whose data do"
+        )
+
+    @cached_property
+    def prepared(self) -> Prepared | None:
+        """What `prepare` wrote, where the recipe's data are that.
+
+        Raises:
+            ValueError: If it was written with other settings.
+        """
+        folder = self.recipe.data.get("folder")
+        if folder is None or not is_prepared(folder):
+            return None
+        return Prepared(Path(folder), self.prepared_settings)
+
+    def prepare(self, folder: Path) -> Mapping[str, int]:
+        """Writes the parts as shards, which then are the data of such a recipe.
+
+        Args:
+            folder: A new or empty folder.
+
+        Returns:
+            The rows of each part.
+
+        Raises:
+            ValueError: If the folder holds something, or the task's data need no preparing.
+        """
+        settings = self.prepared_settings
+        if folder.exists() and any(folder.iterdir()):
+            raise ValueError(f"a new or empty folder is needed; {str(folder)!r} holds something")
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = self.write_parts(folder)
+        describe(folder, settings, self.keep_prepared(folder))
+        return rows
+
+    def write_parts(self, folder: Path) -> Mapping[str, int]:
+        """Writes the parts into a folder each; returns their rows."""
+        return write_parts(folder, self.splits())
+
+    def keep_prepared(self, folder: Path) -> Mapping[str, Any]:
+        """Writes what else the task needs of its data; returns what goes into the description."""
+        return {}
+
     @abstractmethod
     def model(self) -> keras.Model:
         """Builds the plain model, freshly initialised or pre-trained."""
@@ -112,8 +166,8 @@ class Task(ABC):
         """Returns what is done to each training batch: augmentation, for one."""
         return None
 
-    def grouping(self) -> Grouping | None:
-        """Returns how rows in memory are put into training batches; None as they come."""
+    def grouping(self) -> Grouping | SimilarSizes | None:
+        """Returns how rows are put into training batches; None as they come."""
         return None
 
     def training_batches(self, seed: int) -> EpochData:

@@ -10,8 +10,8 @@ from keras import tree
 from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested
-from rdrop_tf.models import EpochData
-from rdrop_tf.tasks.parts import Examples, Part, Stream, take
+from rdrop_tf.data import EpochData, NumberedEpochs, Share, SimilarSizes
+from rdrop_tf.tasks.parts import Examples, NumberedRows, Part, Stream, take
 
 Order: TypeAlias = NDArray[np.int64]
 # Puts rows, in the order that was drawn for an epoch, into batches of a size.
@@ -39,14 +39,16 @@ class TrainingBatches(EpochData):
     """The batches of a part, in an order that follows from (seed, epoch).
 
     With TensorFlow installed they come from `tf.data`, prepared while the model trains; without
-    it from a `keras.utils.PyDataset`. A part in memory is shuffled as a whole.
+    it from a `keras.utils.PyDataset`. A part in memory, or whose rows are read by their number, is
+    shuffled as a whole, and begun anywhere without reading what came before.
 
     Args:
         part: The rows.
         batch_size: Rows a batch; the last one of an epoch may have fewer.
         seed: Of the orders.
         transform: What is done to each batch.
-        grouping: How rows in memory are put into batches; None takes them as they come.
+        grouping: How rows are put into batches, of those in memory and of those that are read by
+            their number; None takes them as they come.
 
     Example:
     >>> batches = TrainingBatches(Examples(np.arange(5), np.arange(5)), 2, seed=0)
@@ -62,11 +64,18 @@ class TrainingBatches(EpochData):
         batch_size: int,
         seed: int,
         transform: Transform | None = None,
-        grouping: Grouping | None = None,
+        grouping: Grouping | SimilarSizes | None = None,
     ) -> None:
         self._part, self._batch_size, self._seed = part, batch_size, seed
-        self._transform, self._grouping = transform, grouping or in_order
+        self._transform = transform
+        self._grouping = in_order if isinstance(grouping, SimilarSizes | None) else grouping
         self._columns: Nested = None
+        self._numbered: NumberedEpochs | None = None
+        if isinstance(part, NumberedRows):
+            similar = grouping if isinstance(grouping, SimilarSizes) else None
+            self._numbered = NumberedEpochs(
+                part.rows, part.read, batch_size, seed, transform=transform, similar=similar
+            )
 
     def batches(self, epoch: int) -> int:
         """Returns how many batches an epoch has: each has as many."""
@@ -74,8 +83,11 @@ class TrainingBatches(EpochData):
 
     def rest(self, epoch: int, batch: int = 0) -> Any:
         """Returns the batches of an epoch from number `batch` on."""
+        if self._numbered is not None:
+            return self._numbered.rest(epoch, batch)
         if isinstance(self._part, Stream):
             return self._streamed(self._part, epoch, batch)
+        assert isinstance(self._part, Examples)
         generator = np.random.default_rng([self._seed, epoch])
         order = generator.permutation(self._part.rows)
         if self._transform is None and self._grouping is in_order and _has_tensorflow():
@@ -85,6 +97,10 @@ class TrainingBatches(EpochData):
         if not _has_tensorflow():
             return _Planned(self._part, plan, first, self._transform)
         return self._gathered(self._part, plan, first)
+
+    def shared(self, epoch: int, batch: int, share: Share) -> Any:
+        """Returns one worker's rows, where they are read by their number."""
+        return None if self._numbered is None else self._numbered.shared(epoch, batch, share)
 
     def _taken(self, part: Examples, order: Order) -> Any:
         """Takes the rows of an epoch at once: there is nothing to trace, which takes 50 ms."""

@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from rdrop_tf.models.epoch_data import EpochData
+from rdrop_tf.data import EpochData
 from rdrop_tf.text.batch_plan import PlannedBatch, padding_share, plan_batches
 from rdrop_tf.text.buckets import Bucket, assign, choose_buckets
 from rdrop_tf.text.parallel_text import ParallelText
@@ -17,6 +17,18 @@ from rdrop_tf.text.subwords import Subwords
 
 Rows = Sequence[Sequence[int]]
 Batch = tuple[dict[str, NDArray[np.int32]], NDArray[np.int32], NDArray[np.float32]]
+
+
+class Fill(NamedTuple):
+    """How well the batches of an epoch are filled.
+
+    Attributes:
+        target_tokens: Target tokens, those at the ends included, no padding.
+        padding_share: Share of the source and target tokens that are padding.
+    """
+
+    target_tokens: int
+    padding_share: float
 
 
 class TokenBatches(keras.utils.PyDataset, EpochData):
@@ -140,15 +152,12 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         """The batches of this epoch, those before the one moved to included."""
         return self._plan
 
-    @property
-    def padding_share(self) -> float:
-        """Share of this epoch's source and target tokens that are padding."""
-        return padding_share(self._plan, *_lengths(self._rows))
-
-    @property
-    def target_tokens(self) -> int:
-        """Target tokens of this epoch's batches, those at the ends included, no padding."""
-        return int(_lengths(self._rows)[1].sum())
+    def fill(self, epoch: int) -> Fill:
+        """Returns how well the batches of an epoch are filled."""
+        rows = self._rows_of(epoch)
+        lengths = _lengths(rows)
+        plan = self._plan if epoch == self._epoch else self._plan_of(rows, epoch)
+        return Fill(int(lengths[1].sum()), padding_share(plan, *lengths))
 
     def move_to(self, epoch: int, batch: int = 0) -> None:
         """Goes to a batch: it is number 0 until the epoch's end, and what is left is the length.

@@ -11,8 +11,8 @@ from typing import Any
 
 import keras
 
+from rdrop_tf.data import EpochData
 from rdrop_tf.models.by_epoch import Place
-from rdrop_tf.models.epoch_data import EpochData
 from rdrop_tf.models.lost_worker import TRY_AGAIN
 from rdrop_tf.models.rdrop_model import RDropModel
 from rdrop_tf.models.strategy import is_chief
@@ -46,7 +46,7 @@ class ExactResume(keras.callbacks.Callback):
     history of one that was not, bit for bit on a CPU: saved are all weights and statistics, what
     the optimizer holds, the loss scale, alpha, random seeds, running means, what the other
     callbacks remember, and the place in the data. The batches must be a function of the epoch:
-    arrays, a `tf.data.Dataset` in a fixed order, or an `rdrop_tf.models.EpochData`. Arrays are
+    arrays, a `tf.data.Dataset` in a fixed order, or an `rdrop_tf.data.EpochData`. Arrays are
     shuffled by (seed, epoch).
 
     Several workers take the same steps, save together and go on together; the chief writes, into a

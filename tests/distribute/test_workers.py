@@ -67,11 +67,20 @@ def test_the_chief_alone_writes_files(found: Found, folder: Path) -> None:
 
 
 def test_arrays_are_shuffled_alike(found: Found) -> None:
-    from rdrop_tf.models import ArrayEpochs
+    from rdrop_tf.data import ArrayEpochs
 
     data = ArrayEpochs(cases.unequal_tokens(), batch_size=9)
     rdrop, logs = one_device((data,), epochs=2)
     assert_same_training(found, "shuffled", rdrop, logs)
+
+
+def test_rows_by_number_are_read_by_one_worker_each(found: Found) -> None:
+    from tests.distribute.worker import numbered
+
+    assert_same_training(found, "own_rows", *one_device((numbered([]),), epochs=2))
+    first, second = (worker["own_rows"]["read"] for worker in found)
+    assert (len(first), len(second)) == (4 + 4 + 4 + 2, 5 + 5 + 5 + 2)
+    assert sorted(first + second) == list(range(31))
 
 
 def test_parts_of_unequal_length(found: Found) -> None:

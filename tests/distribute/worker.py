@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from benchmarks import exactness_cases as cases
 from rdrop_tf import RDropModel
+from rdrop_tf.data import NumberedEpochs
 from rdrop_tf.training import TrainingStrategy, make_strategy
 from tests.models import zoo
 
@@ -62,6 +63,30 @@ def shuffled(strategy: TrainingStrategy, folder: Path) -> dict[str, Any]:
     np.random.seed(strategy.worker)
     rdrop, logs = trained(cases.unequal_tokens(), strategy.scope(), batch_size=9, epochs=2)
     return {"weights": [w.tolist() for w in rdrop.get_weights()], "logs": logs}
+
+
+def numbered(read: list[int]) -> NumberedEpochs:
+    """The rows of tokens by number, and a list of those that were read."""
+    columns = [tf.constant(column) for column in cases.unequal_tokens(31)]
+
+    def note(numbers: Any) -> Any:
+        read.extend(numbers.tolist())
+        return numbers
+
+    def read_rows(numbers: Any) -> Any:
+        noted = tf.ensure_shape(tf.numpy_function(note, [numbers], tf.int64), [None])
+        return tuple(tf.gather(column, noted) for column in columns)
+
+    return NumberedEpochs(31, read_rows, batch_size=9, seed=2)
+
+
+def own_rows(strategy: TrainingStrategy, folder: Path) -> dict[str, Any]:
+    """Rows that are read by their number: each worker reads its own."""
+    read: list[int] = []
+    # The first epoch also reads a batch to build the model by.
+    forget = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epoch or read.clear())
+    rdrop, logs = trained((numbered(read),), strategy.scope(), epochs=2, callbacks=[forget])
+    return {"weights": [w.tolist() for w in rdrop.get_weights()], "logs": logs, "read": read}
 
 
 def uneven_shards(strategy: TrainingStrategy, folder: Path) -> dict[str, Any]:
@@ -127,7 +152,7 @@ class Batches(keras.utils.PyDataset):
 
 
 # What is refused comes first: a shuffle without a seed has none as long as the process has none.
-SCENES = (refusals, fit_evaluate_predict, shuffled, uneven_shards, masks, overflow)
+SCENES = (refusals, fit_evaluate_predict, shuffled, own_rows, uneven_shards, masks, overflow)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from rdrop_tf import RDropModel
-from rdrop_tf.models import ArrayEpochs
+from rdrop_tf.data import ArrayEpochs
 from tests.models import zoo
 
 EPOCHS = 3

@@ -12,9 +12,9 @@ from keras import layers
 
 from rdrop_tf.models import RDropModel
 from rdrop_tf.tasks import training_batches
-from rdrop_tf.tasks.parts import Examples, Stream
+from rdrop_tf.tasks.parts import Examples, Part, Stream
 from rdrop_tf.tasks.training_batches import TrainingBatches
-from tests.tasks.test_parts import ROWS, _nested, _stream
+from tests.tasks.test_parts import ROWS, _nested, _numbered, _stream
 
 
 def _read(batches: Any) -> list[Any]:
@@ -33,10 +33,12 @@ def _rows(batches: Any) -> list[list[int]]:
     return [x["mask"].tolist() for x, _ in read]
 
 
-@pytest.fixture(params=["arrays", "stream", "arrays without TensorFlow"])
-def part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Examples | Stream:
+@pytest.fixture(params=["arrays", "stream", "numbered", "arrays without TensorFlow"])
+def part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Part:
     if request.param == "stream":
         return _stream(_nested())
+    if request.param == "numbered":
+        return _numbered(_nested())
     if request.param == "arrays without TensorFlow":
         hidden = lambda name: None if name == "tensorflow" else find_spec(name)  # noqa: E731
         monkeypatch.setattr(training_batches, "find_spec", hidden)
@@ -48,7 +50,7 @@ def test_without_tensorflow_arrays_come_from_keras(monkeypatch: pytest.MonkeyPat
     assert isinstance(TrainingBatches(_nested(), 8, 0).rest(0), keras.utils.PyDataset)
 
 
-def test_an_epoch_has_all_rows_in_an_order_of_seed_and_epoch(part: Examples | Stream) -> None:
+def test_an_epoch_has_all_rows_in_an_order_of_seed_and_epoch(part: Part) -> None:
     def order(seed: int, epoch: int) -> list[list[int]]:
         np.random.random(epoch + 1)
         tf.random.uniform([seed + 1])
@@ -62,14 +64,14 @@ def test_an_epoch_has_all_rows_in_an_order_of_seed_and_epoch(part: Examples | St
     assert len({str(one) for one in orders.values()}) == 4
 
 
-def test_an_epoch_can_be_begun_anywhere(part: Examples | Stream) -> None:
+def test_an_epoch_can_be_begun_anywhere(part: Part) -> None:
     batches = TrainingBatches(part, 8, 0)
     assert batches.batches(5) == 3
     for first in (1, 2):
         assert _rows(batches.rest(5, first)) == _rows(batches.rest(5))[first:]
 
 
-def test_batches_are_transformed_by_a_number_of_their_own(part: Examples | Stream) -> None:
+def test_batches_are_transformed_by_a_number_of_their_own(part: Part) -> None:
     def numbered(x: Any, y: Any, batch: Any) -> Any:
         return {"mask": x["mask"], "number": batch}, y
 
@@ -88,7 +90,7 @@ def test_rows_are_grouped() -> None:
     assert [(b - a) % ROWS for a, b in drawn] == [1, 1, 1, 1]
 
 
-def test_fit_sees_another_order_each_epoch(part: Examples | Stream) -> None:
+def test_fit_sees_another_order_each_epoch(part: Part) -> None:
     seen: list[int] = []
 
     def record(y: Any, predicted: Any) -> Any:
@@ -118,5 +120,5 @@ def test_a_stream_shorter_than_the_buffer_is_shuffled_as_a_whole() -> None:
     assert np.asarray(first).max() > 800
 
 
-def test_a_short_epoch_has_one_batch(part: Examples | Stream) -> None:
+def test_a_short_epoch_has_one_batch(part: Part) -> None:
     assert [len(batch) for batch in _rows(TrainingBatches(part, 100, 0).rest(0))] == [ROWS]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rdrop_tf import RDropModel
-from rdrop_tf.models import EpochData
+from rdrop_tf.data import EpochData
 from rdrop_tf.training import ExactResume
 from rdrop_tf.training.checkpoint_store import CheckpointStore
 from rdrop_tf.training.exact_resume import PREEMPTED, Preempted

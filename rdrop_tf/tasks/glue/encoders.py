@@ -1,6 +1,6 @@
 """Text classifiers on pre-trained encoders, through KerasHub."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,20 @@ TINY = {
 }
 
 
-def load_preprocessor(preset: str, *, sequence_length: int, texts: Iterable[str] = ()) -> Any:
+def load_preprocessor(
+    preset: str,
+    *,
+    sequence_length: int,
+    texts: Iterable[str] = (),
+    vocabulary: Sequence[str] | None = None,
+) -> Any:
     """Makes what turns texts into the inputs of a preset's encoder.
 
     Args:
         preset: As for `load_classifier`.
         sequence_length: Tokens a row.
         texts: What "random-tiny" makes its vocabulary from; read by no other preset.
+        vocabulary: That of "random-tiny", where it was made before.
 
     Returns:
         A `keras_hub.models.TextClassifierPreprocessor`.
@@ -37,7 +44,7 @@ def load_preprocessor(preset: str, *, sequence_length: int, texts: Iterable[str]
     import keras_hub
 
     if preset == RANDOM_TINY:
-        return _word_pieces(texts, sequence_length)
+        return _word_pieces(vocabulary or _vocabulary_of(texts), sequence_length)
     return _loaded(
         preset,
         lambda: keras_hub.models.TextClassifierPreprocessor.from_preset(
@@ -108,17 +115,23 @@ def _loaded(preset: str, load: Callable[[], Any]) -> Any:
         ) from error
 
 
-def _word_pieces(texts: Iterable[str], sequence_length: int) -> Any:
+def _vocabulary_of(texts: Iterable[str]) -> list[str]:
     import keras_hub
     import tensorflow as tf
 
-    vocabulary = keras_hub.tokenizers.compute_word_piece_vocabulary(
+    words: list[str] = keras_hub.tokenizers.compute_word_piece_vocabulary(
         tf.data.Dataset.from_tensor_slices(list(texts)).batch(1000),
         vocabulary_size=VOCABULARY_SIZE,
         lowercase=True,
         reserved_tokens=RESERVED_TOKENS,
     )
-    tokenizer = keras_hub.models.BertTokenizer(vocabulary=vocabulary, lowercase=True)
+    return words
+
+
+def _word_pieces(vocabulary: Sequence[str], sequence_length: int) -> Any:
+    import keras_hub
+
+    tokenizer = keras_hub.models.BertTokenizer(vocabulary=list(vocabulary), lowercase=True)
     return keras_hub.models.BertTextClassifierPreprocessor(
         tokenizer, sequence_length=sequence_length
     )

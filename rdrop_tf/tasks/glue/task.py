@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.data import SimilarSizes
 from rdrop_tf.losses import squared_difference, symmetric_kl
 from rdrop_tf.metrics import glue_metrics, negative_log_likelihood
 from rdrop_tf.tasks.glue.dataset import GlueDataset, section_of
 from rdrop_tf.tasks.glue.datasets import GLUE_DATASETS, find_glue_dataset
-from rdrop_tf.tasks.glue.encoders import load_classifier, load_preprocessor
+from rdrop_tf.tasks.glue.encoders import RANDOM_TINY, load_classifier, load_preprocessor
 from rdrop_tf.tasks.glue.lines import texts_from_line
 from rdrop_tf.tasks.glue.rows import GlueRows
 from rdrop_tf.tasks.glue.submission import Submission, write_submission
@@ -97,8 +98,24 @@ class Glue(Task):
         """Reads and tokenizes the training and development parts, once."""
         return self._splits
 
+    @property
+    def prepared_settings(self) -> Mapping[str, Any]:
+        """What decides the tokens: the data set's rows, and the preset that cuts them."""
+        data, model = self.recipe.data, self.recipe.model
+        preset = model["preset"] and Path(model["preset"]).name
+        settings = {name: data[name] for name in ("glue_task", "rows", "validation", "seed")}
+        return {**settings, "preset": preset, "sequence_length": model["sequence_length"]}
+
+    def keep_prepared(self, folder: Path) -> Mapping[str, Any]:
+        """Returns the vocabulary, where it was made from the texts."""
+        if self.recipe.model["preset"] != RANDOM_TINY:
+            return {}
+        return {"vocabulary": self._preprocessor.tokenizer.get_vocabulary()}
+
     @cached_property
     def _splits(self) -> Splits:
+        if self.prepared is not None:
+            return self.prepared.splits()
         train = self._examples(self._training_rows, "train")
         development = {
             split: self._examples(self.read(split), split)
@@ -159,10 +176,12 @@ class Glue(Task):
         """Cuts batches to their longest row, where that compiles nothing anew."""
         return cut_to_longest if _takes_any_length() else None
 
-    def grouping(self) -> Grouping | None:
+    def grouping(self) -> Grouping | SimilarSizes | None:
         """Puts rows of similar length together, where batches are cut to them."""
         if not _takes_any_length():
             return None
+        if self.prepared is not None:
+            return SimilarSizes(self.prepared.sizes("train"))
         train = self._splits.train
         assert isinstance(train, Examples)  # texts are not streamed
         return SimilarLengths(lengths_of(train))
@@ -179,6 +198,9 @@ class Glue(Task):
                 f"the recipe {self.recipe.name!r} takes an encoder of yours: add --preset with "
                 "the folder of one, or --preset random-tiny"
             )
+        if self.prepared is not None:
+            words = self.prepared.kept.get("vocabulary")
+            return load_preprocessor(preset, sequence_length=length, vocabulary=words)
         texts = (text for column in self._training_rows.texts for text in column)
         return load_preprocessor(preset, sequence_length=length, texts=texts)
 

@@ -12,7 +12,7 @@ from rdrop_tf._optional import require
 from rdrop_tf.tasks.images.class_folders import Files, list_class_folders
 from rdrop_tf.tasks.images.decode import decode, decodes, in_parallel
 from rdrop_tf.tasks.images.image_data import ImageData
-from rdrop_tf.tasks.parts import Examples, Stream
+from rdrop_tf.tasks.parts import Examples, NumberedRows
 
 # What the images of all parts together may take before they are streamed.
 MEMORY_LIMIT = 2 * 2**30
@@ -55,7 +55,7 @@ def read_folders(
             _decode_all(train, image_size, strict), _decode_all(test, image_size, strict), names
         )
     return ImageData(
-        _stream(train, image_size, strict, mixed=True), _stream(test, image_size, strict), names
+        _numbered(train, image_size, strict, mixed=True), _numbered(test, image_size, strict), names
     )
 
 
@@ -74,29 +74,36 @@ def _decode_all(files: Files, image_size: int, strict: bool) -> Examples:
     return Examples(images[:rows], files.labels[decoded])
 
 
-def _stream(files: Files, image_size: int, strict: bool, mixed: bool = False) -> Stream:
+def _numbered(files: Files, image_size: int, strict: bool, mixed: bool = False) -> NumberedRows:
     require("tensorflow", extra="data")
     import tensorflow as tf
 
     good = np.fromiter(in_parallel(decodes, files.paths), bool, len(files.paths))
     _report(files, good, strict)
-    paths = [str(path) for path, kept in zip(files.paths, good, strict=True) if kept]
-
-    def load(path: Any, label: Any) -> tuple[Any, Any]:
-        image = tf.numpy_function(partial(_decode_or_fail, image_size), [path], tf.uint8, False)
-        return tf.ensure_shape(image, (image_size, image_size, 3)), label
-
-    rows = tf.data.Dataset.from_tensor_slices((paths, files.labels[good]))
+    kept = np.flatnonzero(good)
     if mixed:
         # Classes come one after the other, and the first rows may be held out.
-        rows = rows.shuffle(len(paths), seed=0, reshuffle_each_iteration=False)
-    return Stream(rows, len(paths), load)
+        kept = np.random.default_rng(0).permutation(kept)
+    paths, labels = [files.paths[number] for number in kept], files.labels[kept]
+
+    def load(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+        chosen = [paths[number] for number in numbers]
+        images = in_parallel(partial(_decode_or_fail, image_size), chosen)
+        empty = np.empty((len(chosen), image_size, image_size, 3), np.uint8)
+        return np.stack(list(images)) if chosen else empty
+
+    def read(numbers: Any) -> tuple[Any, Any]:
+        images = tf.numpy_function(load, [numbers], tf.uint8, stateful=False)
+        shape = (None, image_size, image_size, 3)
+        return tf.ensure_shape(images, shape), tf.gather(labels, numbers)
+
+    return NumberedRows(read, len(paths))
 
 
-def _decode_or_fail(image_size: int, path: bytes) -> NDArray[np.uint8]:
-    image = decode(path.decode(), image_size)
+def _decode_or_fail(image_size: int, path: Path) -> NDArray[np.uint8]:
+    image = decode(path, image_size)
     if image is None:
-        raise ValueError(f"{path.decode()} was an image when the folder was read, and is none now")
+        raise ValueError(f"{path} was an image when the folder was read, and is none now")
     return image
 
 

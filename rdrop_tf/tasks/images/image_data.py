@@ -10,8 +10,8 @@ class ImageData(NamedTuple):
     """Images and their classes, as their source parts them.
 
     A part is `Examples` (uint8 images (rows, height, width, channels), int32 classes (rows,))
-    or, where that would not fit into memory, a `Stream` of such rows. `class_names` are in the
-    order of the class numbers, or None where the source has none.
+    or, where that would not fit into memory, a `Stream` of such rows or `NumberedRows`.
+    `class_names` are in the order of the class numbers, or None where the source has none.
     """
 
     train: Part

@@ -22,7 +22,7 @@ from rdrop_tf.tasks.images.npz import read_npz
 from rdrop_tf.tasks.images.reliability import plot_reliability
 from rdrop_tf.tasks.images.tfds import read_tfds
 from rdrop_tf.tasks.images.wide_resnet import wide_resnet
-from rdrop_tf.tasks.parts import Examples, Part, Splits, Stream, first_inputs, take
+from rdrop_tf.tasks.parts import Examples, Part, Splits, first_inputs, take
 from rdrop_tf.tasks.task import Metric
 from rdrop_tf.tasks.tiny_vit import tiny_vit
 from rdrop_tf.tasks.training_batches import Transform
@@ -82,8 +82,23 @@ class Images(Classification):
             return read_folders(path, size, strict=data["strict"])
         return _of_size(read_npz(path), data["image_size"], path)
 
+    @property
+    def prepared_settings(self) -> Mapping[str, Any]:
+        """What decides the pixels and the parts."""
+        return {
+            n: self.recipe.data[n] for n in ("tfds", "image_size", "rows", "validation", "seed")
+        }
+
+    def keep_prepared(self, folder: Path) -> Mapping[str, Any]:
+        """Returns the names and the number of the classes."""
+        names = None if self.class_names is None else list(self.class_names)
+        return {"class_names": names, "num_classes": self._num_classes}
+
     @cached_property
     def _splits(self) -> Splits:
+        if self.prepared is not None:
+            self.class_names = self.prepared.kept["class_names"]
+            return self.prepared.splits()
         train, test, names = self._images
         self.class_names = names
         if self.recipe.data["rows"]:
@@ -95,6 +110,8 @@ class Images(Classification):
 
     @cached_property
     def _num_classes(self) -> int:
+        if self.prepared is not None:
+            return int(self.prepared.kept["num_classes"])
         train, test, names = self._images
         if names is not None:
             return len(names)
@@ -149,7 +166,7 @@ class Images(Classification):
         part = self.splits().test
         if isinstance(part, Examples):
             return tuple(part.x.shape[1:])
-        return tuple(part.dataset.element_spec[0].shape)
+        return tuple(part.batched(1).element_spec[0].shape[1:])
 
     def loss(self) -> keras.losses.Loss:
         """Returns the cross-entropy of logits; MixUp and CutMix have soft labels."""
@@ -225,8 +242,8 @@ def _first(part: Part, rows: int) -> Part:
 
 
 def _held_out(train: Part, share: float, seed: int) -> tuple[Part, Part]:
-    """Holds training rows out to choose by: of a stream the first ones, which are in no order."""
-    if isinstance(train, Stream):
+    """Holds training rows out to choose by: of rows not in memory the first ones, in no order."""
+    if not isinstance(train, Examples):
         held_out = round(share * train.rows)
         return train.without_first(held_out), train.first(held_out)
     try:

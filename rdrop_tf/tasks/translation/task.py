@@ -13,18 +13,20 @@ from keras import ops
 from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.data import Shards, write_shards
 from rdrop_tf.losses import SmoothedSparseCategoricalCrossentropy, symmetric_kl
 from rdrop_tf.metrics.moses import MOSES_LANGUAGES
 from rdrop_tf.metrics.translation import translation_figures
 from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks.parts import Examples, Part, Splits
+from rdrop_tf.tasks.parts import Examples, NumberedRows, Part, Splits
+from rdrop_tf.tasks.prepared import Prepared, rows_of
 from rdrop_tf.tasks.task import Metric, Task
 from rdrop_tf.tasks.translation.corpus import read_split
 from rdrop_tf.tasks.translation.report import difference_of, signed_figures
 from rdrop_tf.tasks.translation.token_log import TokenLog
 from rdrop_tf.tasks.translation.translator import Translator
 from rdrop_tf.tasks.translation.vocabularies import Vocabularies
-from rdrop_tf.text import Transformer
+from rdrop_tf.text import ShardTokenBatches, Transformer
 from rdrop_tf.text.batches import Rows, TokenBatches
 from rdrop_tf.text.decoding.checks import check_whole
 from rdrop_tf.text.pair_lengths import select_pairs
@@ -85,8 +87,40 @@ class Translation(Task):
         """Reads the sentences of all parts, once."""
         return self._splits
 
+    @property
+    def prepared_settings(self) -> Mapping[str, Any]:
+        """What decides the subwords and the pairs."""
+        data = self.recipe.data
+        if data["subword_dropout"]:
+            raise ValueError(
+                "shards hold each pair's subwords, and subword_dropout draws them anew in every "
+                f"epoch; got subword_dropout={data['subword_dropout']}: set it to 0, or train from "
+                "the texts"
+            )
+        return {name: data[name] for name in _DECIDES_SUBWORDS}
+
+    def write_parts(self, folder: Path) -> Mapping[str, int]:
+        """Writes the training part in subwords, the others as texts."""
+        _, sides = self._trained_on
+        rows = (
+            {"source": np.array(source, np.int32), "target": np.array(target, np.int32)}
+            for source, target in zip(*sides, strict=True)
+        )
+        written = {"train": write_shards(rows, folder / "train", PAIRS_A_SHARD)}
+        for name in SPLITS[1:]:
+            part = getattr(self.splits(), name)
+            written[name] = write_shards(rows_of(part), folder / name)
+        return written
+
+    def keep_prepared(self, folder: Path) -> Mapping[str, Any]:
+        """Writes the subwords' vocabularies."""
+        self.vocabularies.save(folder)
+        return {}
+
     @cached_property
     def _splits(self) -> Splits:
+        if self.prepared is not None:
+            return _prepared_splits(self.prepared)
         train, validation, test = (
             Examples(_strings(text.source), _strings(text.target))
             for text in (self._texts[split] for split in SPLITS)
@@ -105,6 +139,8 @@ class Translation(Task):
         """The subwords, of the run's folder or trained from the training part."""
         if self.kept is not None:
             return Vocabularies.load(self.kept)
+        if self.prepared is not None:
+            return Vocabularies.load(self.prepared.folder)
         data, train = self.recipe.data, self._texts["train"]
         options = {name: data[name] for name in ("joint", "kind", "lower", "normalization")}
         return Vocabularies.train(train.source, train.target, data["vocabulary"], **options)
@@ -126,8 +162,11 @@ class Translation(Task):
         rows = tuple([side[i] for i in kept] for side in self._encoded)
         return ParallelText(source, target), (rows[0], rows[1])
 
-    def training_batches(self, seed: int) -> TokenBatches:
+    def training_batches(self, seed: int) -> TokenBatches | ShardTokenBatches:
         """Makes batches of similar lengths with the recipe's number of tokens."""
+        if self.prepared is not None:
+            shards = self.prepared.shards("train")
+            return ShardTokenBatches(shards, tokens=self.recipe.batch_size, seed=seed)
         text, rows = self._trained_on
         return TokenBatches.from_text(
             text,
@@ -142,9 +181,9 @@ class Translation(Task):
     @property
     def steps_an_epoch(self) -> int:
         """How many batches the first epoch has; with subword dropout others may have a few more."""
-        return len(self.training_batches(0))
+        return self.training_batches(0).batches(0)
 
-    def watchers(self, batches: TokenBatches) -> Sequence[keras.callbacks.Callback]:
+    def watchers(self, batches: Any) -> Sequence[keras.callbacks.Callback]:
         """Logs padding, tokens a second and traces."""
         return [TokenLog(batches)]
 
@@ -170,7 +209,10 @@ class Translation(Task):
 
     def probe(self, rows: int) -> Nested:
         """Returns pairs whose targets have the most common length: none is padded."""
-        sources, targets = self._encoded
+        if self.prepared is not None:
+            sources, targets = _of_common_length(self.prepared.shards("train"), rows)
+        else:
+            sources, targets = self._encoded
         common = np.bincount([len(tokens) for tokens in targets]).argmax()
         chosen = [i for i, tokens in enumerate(targets) if len(tokens) == common][:rows]
         words = self.vocabularies
@@ -252,6 +294,45 @@ class Translation(Task):
         """Translates lines in their order, as they come."""
         translate = self.translator(model, self.recipe.model["beams"])
         return translate.stream(map(self.read_line, lines), self.evaluation_batch)
+
+
+# Pairs of a file of shards: one file's lengths and plan are in memory at a time.
+PAIRS_A_SHARD = 100_000
+_DECIDES_SUBWORDS = (
+    "tfds",
+    "source",
+    "target",
+    "rows",
+    "vocabulary",
+    "joint",
+    "kind",
+    "lower",
+    "normalization",
+    "longest",
+)
+
+
+def _prepared_splits(prepared: Prepared) -> Splits:
+    """Returns the parts to report with their texts; the training part is in subwords alone."""
+    train = prepared.shards("train")
+    validation, test = (_texts_in(prepared.shards(name)) for name in SPLITS[1:])
+    return Splits(NumberedRows(train.read, len(train)), validation, test)
+
+
+def _texts_in(shards: Shards) -> Examples:
+    rows = shards.read(np.arange(len(shards)))
+    source, target = ([text.decode() for text in rows[side].numpy()] for side in ("x", "y"))
+    return Examples(_strings(source), _strings(target))
+
+
+def _of_common_length(shards: Shards, rows: int) -> tuple[list[Any], list[Any]]:
+    """Reads pairs of the first file whose targets have the most common length."""
+    lengths = shards.lengths(0)[:, shards.measured.index("target")]
+    chosen = np.flatnonzero(lengths == np.bincount(lengths).argmax())[:rows]
+    read = shards.read(chosen)
+    sides = (read[name].numpy() for name in ("source", "target"))
+    source, target = ([np.trim_zeros(row, "b") for row in side] for side in sides)
+    return source, target
 
 
 def _texts_of(part: Part) -> tuple[NDArray[Any], list[str]]:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from rdrop_tf.tasks.stopwatch import Stopwatch
-from rdrop_tf.text import TokenBatches
+from rdrop_tf.text import ShardTokenBatches, TokenBatches
 
 
 class TokenLog(keras.callbacks.Callback):
@@ -22,20 +22,19 @@ class TokenLog(keras.callbacks.Callback):
         batches: What `fit` trains on.
     """
 
-    def __init__(self, batches: TokenBatches) -> None:
+    def __init__(self, batches: TokenBatches | ShardTokenBatches) -> None:
         super().__init__()
         self._batches, self._watch = batches, Stopwatch()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the batches of the epoch."""
-        self._batches.move_to(epoch)
-        self._tokens, self._padding = self._batches.target_tokens, self._batches.padding_share
+        self._fill = self._batches.fill(epoch)
         self._watch.start()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the figures."""
         seconds = self._watch.seconds
         if logs is not None:
-            logs["tokens_per_second"] = self._tokens / seconds
-            logs["padding"] = self._padding
+            logs["tokens_per_second"] = self._fill.target_tokens / seconds
+            logs["padding"] = self._fill.padding_share
             logs["traces"] = self.model.traces

@@ -244,7 +244,7 @@ def test_of_a_stream_too(monkeypatch: pytest.MonkeyPatch, npz: Path) -> None:
     splits: Splits = Images(recipe).splits()
     assert (splits.train.rows, splits.validation.rows, splits.test.rows) == (18, 2, TEST)
     assert isinstance(splits.train, Stream)
-    rows = [image for image, _ in splits.train.dataset.as_numpy_iterator()]
+    rows = [image for image, _ in splits.train.source.as_numpy_iterator()]
     np.testing.assert_array_equal(rows, arrays["x_train"][2:20])
     assert Images(recipe).model().output_shape == (None, 4)
 

@@ -69,7 +69,7 @@ def test_imagenet_is_streamed_and_judged_on_its_validation_part(
         data = read_tfds("imagenet2012", image_size=24, memory_limit=2 * ROWS * 24 * 24 * 3 - 1)
         monkeypatch.undo()
         assert isinstance(data.train, Stream)
-        rows = list(data.train.dataset.as_numpy_iterator())
+        rows = list(data.train.source.as_numpy_iterator())
     assert asked == ["train", "validation"]
     assert (data.train.rows, data.test.rows, len(rows)) == (ROWS, ROWS, ROWS)
     assert {(image.shape, image.dtype.name) for image, _ in rows} == {((24, 24, 3), "uint8")}

@@ -75,10 +75,10 @@ def test_tokens_a_second_are_those_of_the_text(run: Run, folder: Path) -> None:
     task = Translation(recipe(folder))
     batches = task.training_batches(0)
     subwords = task.vocabularies.target.encode(sentences(ROWS["train"], 0)[1])
-    assert batches.target_tokens == sum(map(len, subwords)) + ROWS["train"]
+    assert batches.fill(0).target_tokens == sum(map(len, subwords)) + ROWS["train"]
     assert len(batches) == task.steps_an_epoch
     labels = sum(int((batches[i][1] != 0).sum()) for i in range(len(batches)))
-    assert labels == batches.target_tokens
+    assert labels == batches.fill(0).target_tokens
 
 
 def test_evaluate_finds_the_same_figures_and_says_how(run: Run) -> None:

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from rdrop_tf.models import ArrayEpochs, DatasetEpochs, EpochData
-from rdrop_tf.models.epoch_data import epoch_data
+from rdrop_tf.data import ArrayEpochs, DatasetEpochs, EpochData, epoch_data
 
 pytestmark = pytest.mark.one_backend
 
