@@ -1,11 +1,13 @@
 """Trainings and checkpoints that are killed, many more times than the suite kills them.
 
-    python -m benchmarks.faults           about 5 minutes on 2 cores; Linux
-    python -m benchmarks.faults --smoke   two kills of each
+    python -m benchmarks.faults           about 10 minutes on 2 cores; Linux
+    python -m benchmarks.faults --smoke   one kill of each of one process
 
 - A training of 3 epochs is killed by SIGKILL before each of its 15 steps, goes on, and is compared
   with one that was not: weights, what the optimizer holds, logs and callbacks, bit for bit.
 - It is killed at 40 random moments, one after the other, or until it has ended.
+- Two processes train together; one of them is killed by SIGKILL, or asked to end by SIGTERM, at a
+  random step, again and again, and what both end with is compared with a training that was not.
 - A process that writes checkpoints without a pause is killed 200 times; after each kill there must
   be a whole checkpoint, all of one step.
 
@@ -15,6 +17,7 @@ Writes benchmarks/results/faults.csv.
 import argparse
 import json
 import os
+import random
 import signal
 import tempfile
 import time
@@ -24,9 +27,11 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from benchmarks import report
+from rdrop_tf.training.exact_resume import PREEMPTED
+from tests.distribute import fleet
 from tests.training import crashes, resumed
 
-SMOKE = 2
+SMOKE = 1
 Inflict = Callable[[Path, str, int], tuple[int, int]]
 
 
@@ -40,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         rows = [
             row(fault, inflict, Path(folder), whole, SMOKE if chosen.smoke else times)
             for fault, (inflict, times) in FAULTS.items()
+            if not (chosen.smoke and "processes" in fault)
         ]
     report.write(chosen.out, rows)
 
@@ -71,6 +77,29 @@ def at_random_moments(home: Path, whole: str, n: int) -> tuple[int, int]:
     return ends.count(-signal.SIGKILL), n if outcome(folder) == whole else 0
 
 
+def of_two_processes(number: int) -> Inflict:
+    """Ends one of two processes by a signal; both must end, and go on from where they were."""
+
+    def inflict(home: Path, whole: str, n: int) -> tuple[int, int]:
+        folder, generator, ended = home / f"two {number}", random.Random(number), 0
+        folder.mkdir()
+        for _ in range(n):
+            codes = _two(folder, number, generator.randrange(3))
+            wanted = [PREEMPTED] * 2 if number == signal.SIGTERM else [PREEMPTED, -number]
+            ended += codes == wanted
+        if _two(folder, 0, 0) != [0, 0]:
+            return ended, 0
+        found = [json.loads((folder / f"{worker}.json").read_text("utf-8")) for worker in (0, 1)]
+        return ended, n if all(each["broken"] == each["whole"] for each in found) else 0
+
+    return inflict
+
+
+def _two(folder: Path, number: int, step: int) -> list[int]:
+    words = ["tests.distribute.resuming", str(folder), str(number), str(step)]
+    return [code for code, _ in fleet.wait(fleet.start(*words))]
+
+
 def in_writing(home: Path, whole: str, n: int) -> tuple[int, int]:
     steps = crashes.kill_writers(home / "writing", n, seed=0)
     rising = sum(later >= earlier for earlier, later in zip([0, *steps], steps, strict=False))
@@ -81,6 +110,8 @@ def in_writing(home: Path, whole: str, n: int) -> tuple[int, int]:
 FAULTS: dict[str, tuple[Inflict, int]] = {
     "SIGKILL before each step": (before_each_step, 15),
     "SIGKILL at random moments": (at_random_moments, 40),
+    "SIGKILL of one of 2 processes": (of_two_processes(signal.SIGKILL), 4),
+    "SIGTERM of one of 2 processes": (of_two_processes(signal.SIGTERM), 4),
     "SIGKILL in writing a checkpoint": (in_writing, 200),
 }
 

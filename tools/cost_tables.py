@@ -77,6 +77,84 @@ def faults_table(rows: list[Row]) -> str:
     return "\n".join([markdown(head, lines), "", *machines(rows)])
 
 
+def pipeline_table(rows: list[Row]) -> str:
+    head = ["recipe", "data", "examples/s", "trained on, examples/s", "times", "share of a step"]
+    lines = [
+        [
+            row["recipe"],
+            row["form"],
+            f"{int(row['examples_a_second']):,}",
+            row["examples_a_second_trained"],
+            f"{float(row['times']):.0f}",
+            f"{float(row['share']):.1%}",
+        ]
+        for row in rows
+    ]
+    return "\n".join([markdown(head, lines), "", *machines(rows)])
+
+
+def scaling_tables(rows: list[Row]) -> str:
+    """What two processes add up, and what their steps take."""
+    sums = [row for row in rows if row["kind"] == "sum"]
+    steps = [row for row in rows if row["kind"] == "step"]
+    head = ["added up", "ms, measured", "ms, by the model"]
+    lines = [[row["what"], row["two_together_ms"], row["predicted_ms"]] for row in sums]
+    step_head = [
+        "model",
+        "MB of gradients",
+        "1 process, ms",
+        "2 apart, ms",
+        "2 together, ms",
+        "predicted, ms",
+        "predicted / measured",
+        "speed of 2, share of twice",
+    ]
+    step_lines = [
+        [
+            row["what"],
+            f"{int(row['bytes']) / 1e6:.1f}",
+            row["alone_ms"],
+            row["two_apart_ms"],
+            row["two_together_ms"],
+            row["predicted_ms"],
+            f"{float(row['predicted_by_measured']):.2f}",
+            f"{float(row['efficiency']):.2f}",
+        ]
+        for row in steps
+    ]
+    link = (
+        f"Latency {float(rows[0]['latency_microseconds']):.0f} µs, bandwidth "
+        f"{float(rows[0]['gigabytes_per_second']):.2f} GB/s."
+    )
+    parts = [markdown(head, lines), "", link, "", markdown(step_head, step_lines)]
+    return "\n".join([*parts, "", *machines(rows)])
+
+
+def prediction_table(rows: list[Row]) -> str:
+    head = [
+        "devices",
+        "to compute, ms",
+        "to add up, ms",
+        "a step, ms",
+        "efficiency, nothing hidden",
+        "all hidden",
+        "target tokens/s",
+    ]
+    lines = [
+        [
+            row["devices"],
+            row["compute_ms"],
+            row["sum_ms"],
+            row["step_ms_nothing_hidden"],
+            f"{float(row['efficiency_nothing_hidden']):.2f}",
+            f"{float(row['efficiency_all_hidden']):.2f}",
+            f"{int(row['target_tokens_a_second']):,}",
+        ]
+        for row in rows
+    ]
+    return markdown(head, lines)
+
+
 def step_tables(rows: list[Row]) -> str:
     """One table for each model."""
     parts = []
@@ -354,6 +432,9 @@ DOCUMENTS: dict[Path, dict[str, tuple[str, Content]]] = {
     SCALE: {
         "exactness.csv": ("exactness", exactness_table),
         "faults.csv": ("faults", faults_table),
+        "pipeline.csv": ("pipeline", pipeline_table),
+        "scaling.csv": ("scaling", scaling_tables),
+        "scaling_prediction.csv": ("scaling_prediction", prediction_table),
     },
     README: {"cost": ("step", summary)},
 }

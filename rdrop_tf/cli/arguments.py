@@ -12,6 +12,10 @@ from typing import Any
 from rdrop_tf.recipes import Recipe, find_recipe
 
 
+class BadUsage(ValueError):  # noqa: N818
+    """Options that do not go together."""
+
+
 def alpha(text: str) -> float:
     """Reads the weight of the consistency term."""
     try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rdrop_tf._version import __version__
-from rdrop_tf.cli import compare, evaluate, predict, prepare, quiet, recipes, train
+from rdrop_tf.cli import arguments, compare, evaluate, predict, prepare, quiet, recipes, train
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; those of the process unless given.
 
     Returns:
-        0 when done, 1 when it failed. Bad usage exits with 2.
+        0 when done, 1 when it failed, 2 where options do not go together. An option that is
+        wrong by itself exits with 2.
 
     Example:
     >>> main(["recipes"])  # doctest: +ELLIPSIS
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         else:
             print(f"rdrop: error: {_one_line(error)}", file=sys.stderr)
-        return FAILED
+        return BAD_USAGE if isinstance(error, arguments.BadUsage) else FAILED
     return DONE
 
 

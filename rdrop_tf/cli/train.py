@@ -45,9 +45,11 @@ def run(args: argparse.Namespace) -> None:
     from rdrop_tf.training import make_strategy
 
     if args.resume and args.out is None:
-        raise ValueError("--resume needs --out DIR, the folder of the run that goes on")
+        raise arguments.BadUsage("--resume needs --out DIR, the folder of the run that goes on")
     if args.strategy == "multiworker" and args.out is None:
-        raise ValueError("--strategy multiworker needs --out DIR, a folder that all workers see")
+        raise arguments.BadUsage(
+            "--strategy multiworker needs --out DIR, a folder that all workers see"
+        )
     # Before anything else: several workers find each other only in a fresh TensorFlow.
     strategy = make_strategy(args.strategy)
 

@@ -99,13 +99,12 @@ def separate_calls(
     """
     first, *others = inputs
     with around():
-        predictions = [model(first, training=True)]
-    added = [_sum(losses_of_last_call(model))]
+        prediction, losses = _call(model, first)
+    predictions, added = [prediction], [_sum(losses)]
     for other in others:
-        with _WithoutStateChanges(model):
-            with around():
-                predictions.append(model(other, training=True))
-            added.append(_sum(losses_of_last_call(model)))
+        with _StateOfCall(model, keeps=False) as call, around():
+            predictions.append(model(other, training=True))
+        added.append(_sum(call.losses))
     return Forward(predictions, _plus(_mean(added), _sum(losses_of_weights(model))))
 
 
@@ -117,10 +116,10 @@ def evaluation(model: keras.Model, x: Nested) -> Forward:
 def concatenated(model: keras.Model, inputs: Sequence[Nested]) -> Forward:
     """Calls the model once on [x; x; ...] and cuts its outputs apart."""
     rows = batch_size(inputs[0])
-    outputs = model(stack_batches(inputs), training=True)
+    outputs, losses = _call(model, stack_batches(inputs))
     cut = [split_rows(leaf, rows, len(inputs)) for leaf in tree.flatten(outputs)]
     parts = [tree.pack_sequence_as(outputs, list(leaves)) for leaves in zip(*cut, strict=True)]
-    return Forward(parts, _sum(model.losses))
+    return Forward(parts, _sum([*losses, *losses_of_weights(model)]))
 
 
 def batch_size(x: Nested) -> Any:
@@ -201,14 +200,40 @@ def _mean(values: Sequence[Tensor | None]) -> Tensor | None:
     return sum(present[1:], present[0]) / len(present) if present else None
 
 
-class _WithoutStateChanges:
-    """A scope in which a call changes no float state of the model, only integer state.
+def _call(model: keras.Model, x: Nested) -> tuple[Nested, list[Tensor]]:
+    """Calls the model in training; returns what it predicts and the losses that the call added."""
+    if not _has_siblings():
+        return model(x, training=True), losses_of_last_call(model)
+    with _StateOfCall(model, keeps=True) as call:
+        outputs = model(x, training=True)
+    return outputs, call.losses
 
-    Integer state is what noise is drawn from (seeds and counters): it must move on, or the
-    next pass would repeat this one's noise.
+
+def _has_siblings() -> bool:
+    """Whether other replicas of this process call the same layers, in threads of their own.
+
+    Layers hold which losses are of their last call. Where one waits for the other replicas in its
+    call, as a synchronized BatchNorm does, replicas would read each other's; a scope's are its own.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return False
+    return len(context.strategy.extended.worker_devices) > 1
+
+
+class _StateOfCall:
+    """A scope in which a call's losses are its own, and what becomes of the state it changes.
+
+    Without `keeps` it changes no float state of the model, only integer state. That is what noise
+    is drawn from (seeds and counters): it must move on, or the next pass would repeat this one's.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, keeps: bool) -> None:
+        self._keeps = keeps
         self._state = list(model.non_trainable_variables)
         current = [(v, v.value) for v in [*model.trainable_variables, *self._state]]
         # On JAX the values live in the surrounding scope; elsewhere reading through the
@@ -216,8 +241,14 @@ class _WithoutStateChanges:
         mapping = current if keras.backend.backend() == "jax" else []
         self._scope = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
 
-    def __enter__(self) -> None:
+    @property
+    def losses(self) -> list[Tensor]:
+        """What the call added: `add_loss` and activity regularisers."""
+        return list(self._scope.losses)
+
+    def __enter__(self) -> "_StateOfCall":
         self._scope.__enter__()
+        return self
 
     def __exit__(self, *error: Any) -> None:
         self._scope.__exit__(*error)
@@ -227,5 +258,5 @@ class _WithoutStateChanges:
     def _commit(self) -> None:
         for variable in self._state:
             value = self._scope.get_current_value(variable)
-            if value is not None and "float" not in str(variable.dtype):
+            if value is not None and (self._keeps or "float" not in str(variable.dtype)):
                 variable.assign(value)

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.replicas import OneReplica
-from rdrop_tf.models.training_step import log_gradient_norm, log_terms, step_loss
+from rdrop_tf.models.training_step import (
+    leave_out_unless,
+    log_gradient_norm,
+    log_terms,
+    step_loss,
+)
 
 if TYPE_CHECKING:
     _Base = Any
@@ -43,11 +47,8 @@ class JaxStep(_Base):
         """Chooses between two passes and one by the optimizer's step."""
         import jax
 
-        optimizer_variables = state[2]
         inner: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        places = [id(v) for v in self.optimizer.variables]
-        steps = optimizer_variables[places.index(id(inner._iterations))]
-        updates = steps // (inner.gradient_accumulation_steps or 1)
+        updates = self._steps_taken(state) // (inner.gradient_accumulation_steps or 1)
         return jax.lax.cond(
             updates % self.every == 0,
             lambda state, data: self._keras_step(state, data, self.passes),
@@ -56,13 +57,35 @@ class JaxStep(_Base):
             data,
         )
 
+    def _steps_taken(self, state: _State) -> Tensor:
+        """Counts the optimizer's steps, those that only accumulate included."""
+        inner: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        places = [id(v) for v in self.optimizer.variables]
+        return state[2][places.index(id(inner._iterations))]
+
     def _keras_step(
         self, state: _State, data: Nested, passes: int
     ) -> tuple[dict[str, Tensor], _State]:
         self._passes_of_step = passes
         take = self._step_with_norm if self.log_gradient_norm else super().train_step
-        logs, state = take(state, data)
-        return dict(logs), state
+        logs, after = take(state, data)
+        if self.skips_non_finite:
+            return self._without_step_left_out(state, after)
+        return dict(logs), after
+
+    def _without_step_left_out(
+        self, before: _State, after: _State
+    ) -> tuple[dict[str, Tensor], _State]:
+        """Takes a step that the optimizer has left out out of the metrics."""
+        is_taken = self._steps_taken(after) != self._steps_taken(before)
+        *others, metrics = after
+        mapping = list(zip(self.metrics_variables, metrics, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            held = (id(v) for v in self.metrics_variables)
+            leave_out_unless(self, is_taken, dict(zip(held, before[3], strict=True)))
+            logs = dict(self.get_metrics_result())
+        metrics = [scope.get_current_value(v) for v in self.metrics_variables]
+        return logs, (*others, metrics)
 
     def _step_with_norm(
         self, state: _State, data: Nested
@@ -98,31 +121,6 @@ class JaxStep(_Base):
         )
         return logs, (trainable, non_trainable, optimizer_variables, metrics)
 
-    def _update_metrics_variables(
-        self,
-        metrics_variables: list[Tensor],
-        unscaled_loss: Tensor,
-        x: Nested,
-        y: Nested,
-        y_pred: Nested,
-        sample_weight: Nested,
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """Keras' own, but for steps that are left out, which its means leave out as well."""
-        logs, updated = super()._update_metrics_variables(
-            metrics_variables, unscaled_loss, x, y, y_pred, sample_weight
-        )
-        if not self.skips_non_finite:
-            return logs, updated
-        is_taken = ops.isfinite(unscaled_loss)
-        updated = [
-            ops.where(is_taken, new, old)
-            for new, old in zip(updated, metrics_variables, strict=True)
-        ]
-        with keras.StatelessScope(
-            state_mapping=list(zip(self.metrics_variables, updated, strict=True))
-        ):
-            return dict(self.get_metrics_result()), updated
-
     def compute_loss_and_updates(
         self,
         trainable_variables: list[Tensor],
@@ -135,7 +133,7 @@ class JaxStep(_Base):
         optimizer_variables: list[Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Any, ...]]:
         """The function that Keras' step differentiates."""
-        if not training or (self.one_pass and not self.skips_non_finite):
+        if not training or self.one_pass:
             return super().compute_loss_and_updates(
                 trainable_variables,
                 non_trainable_variables,

@@ -16,7 +16,14 @@ from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.replica_gradients import apply_summed, dense
 from rdrop_tf.models.seeds import seed_states
 from rdrop_tf.models.strategy import worker_count
-from rdrop_tf.models.training_step import StepLoss, log_gradient_norm, log_terms, step_loss
+from rdrop_tf.models.training_step import (
+    StepLoss,
+    figures,
+    leave_out_unless,
+    log_gradient_norm,
+    log_terms,
+    step_loss,
+)
 
 if TYPE_CHECKING:
     _Base = Any
@@ -86,6 +93,7 @@ class TensorFlowStep(_Base):
         import tensorflow as tf
 
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        before = figures(self) if self.skips_non_finite else {}
         with _OwnNoise(self), tf.GradientTape() as tape:
             loss = self._loss(x, y, sample_weight, passes=passes)
             scaled = self.optimizer.scale_loss(loss.total)
@@ -99,6 +107,9 @@ class TensorFlowStep(_Base):
             apply_summed(self.optimizer, gradients, variables)
         self._log(loss)
         self.compute_metrics(x, y, loss.prediction, sample_weight)
+        if self.skips_non_finite:
+            is_taken = self.optimizer.check_finite(gradients)
+            leave_out_unless(self, is_taken, before, loss.one_of_replicas)
 
     def _loss(
         self, x: Nested, y: Nested, sample_weight: Nested, passes: int, training: bool = True

@@ -6,7 +6,13 @@ import keras
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.replicas import OneReplica
-from rdrop_tf.models.training_step import log_gradient_norm, log_terms, step_loss
+from rdrop_tf.models.training_step import (
+    figures,
+    leave_out_unless,
+    log_gradient_norm,
+    log_terms,
+    step_loss,
+)
 
 if TYPE_CHECKING:
     _Base = Any
@@ -37,6 +43,7 @@ class TorchStep(_Base):
         import torch
 
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        before = figures(self) if self.skips_non_finite else {}
         self.zero_grad()
         loss = step_loss(self, x, y, sample_weight, passes=passes, replicas=OneReplica())
         self.optimizer.scale_loss(loss.total).backward()
@@ -47,4 +54,8 @@ class TorchStep(_Base):
                 log_gradient_norm(self, gradients)
             self.optimizer.apply(gradients, variables)
             log_terms(self, loss, loss.total, loss.task, loss.divergence)
-        return dict(self.compute_metrics(x, y, loss.prediction, sample_weight))
+            logs = self.compute_metrics(x, y, loss.prediction, sample_weight)
+            if self.skips_non_finite:
+                leave_out_unless(self, self.optimizer.check_finite(gradients), before)
+                logs = self.get_metrics_result()
+        return dict(logs)

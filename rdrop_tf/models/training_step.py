@@ -105,8 +105,6 @@ def log_terms(
 ) -> None:
     """Updates the running means of `loss`, `ce` and `kl` with values of the whole batch.
 
-    A step that `SkipNonFinite` leaves out counts as skipped, and in none of the means.
-
     Args:
         model: The compiled RDropModel.
         loss: The loss of the step on this replica.
@@ -115,23 +113,38 @@ def log_terms(
         divergence: Its divergence, None if none was computed.
         tracks_loss: False where Keras itself updates the mean of `loss`.
     """
-    rows, is_taken = loss.rows, None
-    if model.skips_non_finite:
-        is_taken = ops.isfinite(total)
-        rows = ops.where(is_taken, rows, 0.0)
-        model.skipped_tracker.update_state(ops.where(is_taken, 0.0, 1.0) * loss.one_of_replicas)
-
-    def update(tracker: Any, value: Tensor) -> None:
-        value = value if is_taken is None else ops.where(is_taken, value, 0.0)
-        tracker.update_state(value, sample_weight=rows)
-
     if tracks_loss:
-        update(model._loss_tracker, total)
-    update(model.ce_tracker, task)
+        model._loss_tracker.update_state(total, sample_weight=loss.rows)
+    model.ce_tracker.update_state(task, sample_weight=loss.rows)
     if divergence is not None:
-        update(model.kl_tracker, divergence)
+        model.kl_tracker.update_state(divergence, sample_weight=loss.rows)
     if loss.bad_labels is not None:
         model.bad_labels_tracker.update_state(ops.cast(loss.bad_labels, "float32"))
+
+
+def figures(model: "RDropModel") -> dict[int, Tensor]:
+    """Returns what each metric variable holds, by its id, before a step that may be left out."""
+    return {id(v): ops.copy(v.value) for v in model.metrics_variables}
+
+
+def leave_out_unless(
+    model: "RDropModel",
+    is_taken: Tensor,
+    before: Mapping[int, Tensor],
+    one_of_replicas: float = 1.0,
+) -> None:
+    """Puts the metrics back to what they held before a step that was left out, and counts it.
+
+    Args:
+        model: The compiled RDropModel.
+        is_taken: Whether the optimizer took the step.
+        before: What `figures` returned before it; metrics that the step has made are not in it.
+        one_of_replicas: 1 divided by the number of replicas, each of which counts.
+    """
+    for variable in model.metrics_variables:
+        if id(variable) in before:
+            variable.assign(ops.where(is_taken, variable.value, before[id(variable)]))
+    model.skipped_tracker.update_state(ops.where(is_taken, 0.0, one_of_replicas))
 
 
 def log_gradient_norm(model: "RDropModel", gradients: Sequence[Any]) -> None:

@@ -26,9 +26,13 @@ def test_smoke_mode_writes_a_row_a_recipe(
     pipeline.main(["--batches", "4", "--recipes", "digits", "mrpc-small", "--out", str(out)])
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["recipe"] for row in rows] == ["digits", "mrpc-small"]
+    forms = [("digits", "memory"), ("mrpc-small", "memory"), ("mrpc-small", "shards")]
+    assert [(row["recipe"], row["form"]) for row in rows] == forms
     for row in rows:
         batch, step = float(row["milliseconds_a_batch"]), float(row["milliseconds_a_step"])
         assert batch > 0
         assert float(row["share"]) == pytest.approx(batch / step, abs=1e-3)
+        assert float(row["times"]) == pytest.approx(step / batch, rel=0.2)
+        examples = float(row["examples_a_batch"]) * 1000 / batch
+        assert float(row["examples_a_second"]) == pytest.approx(examples, rel=0.01)
     assert "mrpc-small" in capsys.readouterr().out

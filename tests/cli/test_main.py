@@ -194,5 +194,5 @@ def test_sigterm_ends_a_training_with_75_and_resume_goes_on(tmp_path: Path) -> N
 
 
 def test_resume_needs_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "digits", "--resume"]) == 1
+    assert main(["train", "digits", "--resume"]) == 2
     assert "--resume needs --out DIR" in capsys.readouterr().err

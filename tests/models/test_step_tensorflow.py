@@ -1,6 +1,7 @@
 """Under `tf.distribute` two replicas train as one device does on the global batch."""
 
 import contextlib
+import warnings
 from typing import Any
 
 import keras
@@ -38,6 +39,39 @@ def test_two_replicas_train_as_one_device(name: str, mirrored: Any) -> None:
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-6)
     assert two_logs == pytest.approx(one_logs, rel=2e-6)
     assert one_logs["kl"] > 1e-4, "the passes must differ, or the test says nothing"
+
+
+@pytest.mark.parametrize(("alpha", "forward"), [(0.0, "concat"), (2.0, "two_calls")])
+def test_losses_of_a_layer_that_waits_for_the_other_replicas(
+    alpha: float, forward: str, mirrored: Any
+) -> None:
+    """Replicas are threads that change where one waits: losses of calls must not be mixed up."""
+    x, y = zoo.features()
+    found = []
+    for strategy in (None, mirrored):
+        keras.utils.set_random_seed(3)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            model = keras.Sequential(
+                [
+                    keras.Input((8,)),
+                    layers.Dense(16, activity_regularizer=keras.regularizers.L2(0.1)),
+                    layers.BatchNormalization(synchronized=strategy is not None),
+                    layers.Dense(16, activity_regularizer=keras.regularizers.L2(0.1)),
+                    layers.Dense(zoo.CLASSES),
+                ]
+            )
+            rdrop = RDropModel(model, alpha=alpha, forward=forward)
+            rdrop.compile(
+                keras.optimizers.SGD(0.1),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nothing is random here, so that nothing differs
+            logs = rdrop.fit(x, y, batch_size=9, shuffle=False, epochs=2, verbose=0).history
+        found.append((rdrop.get_weights(), logs["loss"]))
+    for a, b in zip(*(weights for weights, _ in found), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-6)
+    assert found[1][1] == pytest.approx(found[0][1], rel=2e-6)
 
 
 def test_the_logs_of_every_step_are_those_of_one_device(mirrored: Any) -> None:

@@ -109,6 +109,34 @@ def test_steps_are_left_out(alpha: float, value: float) -> None:
     assert int(keras.ops.convert_to_numpy(skipping.optimizer.iterations)) == 3
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class RootOfZero(keras.layers.Layer):
+    """Adds a square root, whose gradient is infinite where its input is 0."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[:, 1:] + keras.ops.sqrt(inputs[:, :1])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_a_finite_loss_with_other_gradients_is_left_out_and_counted(alpha: float) -> None:
+    keras.utils.set_random_seed(1)
+    kernel = keras.layers.Dense(4, use_bias=False, kernel_initializer="ones", name="kernel")
+    layers = [keras.Input((8,)), keras.layers.Dropout(0.1), kernel, RootOfZero()]
+    rdrop = RDropModel(keras.Sequential(layers), alpha=alpha)
+    adam = SkipNonFinite(keras.optimizers.Adam(1e-2))
+    rdrop.compile(adam, LOSS(from_logits=True), metrics=["accuracy"])
+    x, y = (part[:24] for part in zoo.features())
+    x, y = np.abs(x) + 0.1, np.minimum(y, 2)
+    x[8:16] = 0.0  # the second batch
+    guard = StopAtNonFinite(skips=1)
+    logs = fit(rdrop, (x, y), guard)
+    assert (logs["skipped"], guard.skipped) == ([1.0], 1)
+    assert np.isfinite(logs["loss"][0])
+    assert int(keras.ops.convert_to_numpy(adam.iterations)) == 2
+    with pytest.raises(FloatingPointError, match="at most 1 steps"):
+        fit(rdrop, (np.zeros_like(x), y), StopAtNonFinite(skips=1))
+
+
 def test_where_nothing_is_left_out_training_is_the_same() -> None:
     plain, skipping = compiled(), compiled(SkipNonFinite(keras.optimizers.Adam(1e-2)))
     logs = [fit(model, rows()) for model in (plain, skipping)]
