@@ -107,7 +107,11 @@ class TrainingBatches(EpochData):
         import tensorflow as tf
 
         rows = tf.data.Dataset.from_tensor_slices(tuple(take(part, order)))
-        return rows.batch(self._batch_size).prefetch(tf.data.AUTOTUNE)
+        # There is nothing to tune or to rewrite, which would take most of a short epoch's time.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.experimental_optimization.apply_default_optimizations = False
+        return rows.batch(self._batch_size).prefetch(2).with_options(options)
 
     def _gathered(self, part: Examples, plan: list[Order], first: int) -> Any:
         import tensorflow as tf
