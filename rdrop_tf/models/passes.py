@@ -202,20 +202,22 @@ def _mean(values: Sequence[Tensor | None]) -> Tensor | None:
 
 def _call(model: keras.Model, x: Nested) -> tuple[Nested, list[Tensor]]:
     """Calls the model in training; returns what it predicts and the losses that the call added."""
-    if not _has_siblings():
+    if not _waits_for_siblings(model):
         return model(x, training=True), losses_of_last_call(model)
     with _StateOfCall(model, keeps=True) as call:
         outputs = model(x, training=True)
     return outputs, call.losses
 
 
-def _has_siblings() -> bool:
-    """Whether other replicas of this process call the same layers, in threads of their own.
+def _waits_for_siblings(model: keras.Model) -> bool:
+    """Whether replicas that are threads of this process change turns within a call of the model.
 
     Layers hold which losses are of their last call. Where one waits for the other replicas in its
     call, as a synchronized BatchNorm does, replicas would read each other's; a scope's are its own.
     """
     if keras.backend.backend() != "tensorflow":
+        return False
+    if not any(getattr(layer, "synchronized", False) for layer in model._flatten_layers()):
         return False
     import tensorflow as tf
 

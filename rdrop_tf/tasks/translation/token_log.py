@@ -28,13 +28,14 @@ class TokenLog(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the batches of the epoch."""
-        self._fill = self._batches.fill(epoch)
+        # As plain values, which a checkpoint holds.
+        self._tokens, self._padding = self._batches.fill(epoch)
         self._watch.start()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the figures."""
         seconds = self._watch.seconds
         if logs is not None:
-            logs["tokens_per_second"] = self._fill.target_tokens / seconds
-            logs["padding"] = self._fill.padding_share
+            logs["tokens_per_second"] = self._tokens / seconds
+            logs["padding"] = self._padding
             logs["traces"] = self.model.traces
