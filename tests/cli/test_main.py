@@ -172,11 +172,16 @@ def test_ctrl_c_ends_a_training_cleanly(tmp_path: Path) -> None:
     assert process.returncode == 1
 
 
+SMALL = [
+    argument
+    for setting in ("model.depth=1", "model.width=16", "model.hidden=16", "data.train=60")
+    for argument in ("--set", setting)
+]
+
+
 def test_sigterm_ends_a_training_with_75_and_resume_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    small = ["model.depth=1", "model.width=16", "model.hidden=16", "data.train=60"]
-    changes = [argument for setting in small for argument in ("--set", setting)]
-    command = ["train", "digits", "--epochs", "40", *changes, "--out", str(folder)]
+    command = ["train", "digits", "--epochs", "100", *SMALL, "--out", str(folder)]
     process = subprocess.Popen([RDROP, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         while not (folder / "epochs.csv").exists() and process.poll() is None:

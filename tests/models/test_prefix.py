@@ -41,6 +41,9 @@ def trained(
     passes: int = 2,
     **options: Any,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Trains; eagerly unless told otherwise: a step is traced longer than these few take."""
+    if not options and keras.backend.backend() == "tensorflow":
+        options = {"run_eagerly": True}
     keras.utils.set_random_seed(11)
     model = build(0.4)
     rdrop = RDropModel(model, alpha=3.0, forward=forward, passes=passes)

@@ -26,8 +26,13 @@ SPARSE = keras.losses.SparseCategoricalCrossentropy
 
 
 def train(model: keras.Model, *, loss: Any = None, metrics: Any = None, **options: Any) -> Any:
-    """Trains two epochs and returns the weights and the logs."""
-    compiled = {name: options.pop(name) for name in ("jit_compile",) if name in options}
+    """Trains an epoch and returns the weights and the logs.
+
+    Eagerly unless told otherwise: a step is traced longer than these few take.
+    """
+    compiled = {"run_eagerly": keras.backend.backend() == "tensorflow"}
+    if "jit_compile" in options:
+        compiled = {"jit_compile": options.pop("jit_compile")}
     weights = options.pop("sample_weight", None)
     rdrop = RDropModel(model, alpha=2.0, **options)
     loss = loss or SPARSE(from_logits=True)

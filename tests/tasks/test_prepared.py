@@ -41,7 +41,8 @@ def images(folder: Path) -> Recipe:
     np.savez(folder / "images.npz", **arrays)
     recipe = find_recipe("cifar100-vit-small")
     data = {**recipe.data, "folder": str(folder / "images.npz"), "validation": 0.2}
-    return replace(recipe, data=data, epochs=1, batch_size=16)
+    model = {**recipe.model, "depth": 1, "width": 16, "hidden": 16}
+    return replace(recipe, data=data, model=model, epochs=1, batch_size=16)
 
 
 def translation(folder: Path) -> Recipe:
@@ -53,6 +54,7 @@ def translation(folder: Path) -> Recipe:
     recipe = find_recipe("multi30k/en-de")
     data = {**recipe.data, "folder": str(folder), "vocabulary": 310}
     model = {**recipe.model, "beams": 1, "validation_beams": 1, "max_length": [0, 4]}
+    model["changes"] = {"layers": 1, "width": 16, "hidden": 16}
     return replace(recipe, data=data, model=model, epochs=1, batch_size=300)
 
 
