@@ -28,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from benchmarks import report
 from benchmarks.exactness import free_ports, wait
 from benchmarks.scaling_model import Link, Machine, fit_link
+from rdrop_tf.text.transformer_sizes import SIZES as SIZES_BY_NAME
 
 # Megabytes that two processes add up.
 SIZES = (0.004, 0.25, 1.0, 4.0, 16.0, 64.0)
@@ -259,48 +260,48 @@ BIG_SUBWORDS = 32_768
 
 def predicted_big() -> list[report.Row]:
     """Says what the model makes of Transformer big, with all and with nothing of it hidden."""
-    operations, size = big_operations(), 4 * big_weights()
+    count = weights(SIZES_BY_NAME["big"], BIG_SUBWORDS)
+    operations, size = step_operations(count, TOKENS_A_DEVICE), 4 * count
+    one = H100.seconds_of_a_step(1, operations, size, 0.0)
     table: list[report.Row] = []
     for devices in DEVICES:
-        seconds = [H100.seconds_of_a_step(devices, operations, size, o) for o in (0.0, 1.0)]
-        one = H100.seconds_of_a_step(1, operations, size, 0.0)
+        nothing, everything = (
+            H100.seconds_of_a_step(devices, operations, size, overlap) for overlap in (0.0, 1.0)
+        )
         table.append(
             {
                 "devices": devices,
-                "weights": big_weights(),
+                "weights": count,
                 "gradient_bytes": size,
                 "tokens_a_device": TOKENS_A_DEVICE,
                 "compute_ms": round(1000 * one, 2),
                 "sum_ms": round(1000 * H100.seconds_to_add_up(devices, size), 2),
-                "step_ms_nothing_hidden": round(1000 * seconds[0], 2),
-                "efficiency_nothing_hidden": round(one / seconds[0], 3),
-                "efficiency_all_hidden": round(one / seconds[1], 3),
-                "target_tokens_a_second": round(devices * TOKENS_A_DEVICE / seconds[0]),
+                "step_ms_nothing_hidden": round(1000 * nothing, 2),
+                "efficiency_nothing_hidden": round(one / nothing, 3),
+                "efficiency_all_hidden": round(one / everything, 3),
+                "target_tokens_a_second": round(devices * TOKENS_A_DEVICE / nothing),
             }
         )
     return table
 
 
-def big_weights() -> int:
-    """Counts the weights of Transformer big with one vocabulary."""
-    from rdrop_tf.text.transformer_sizes import SIZES as NAMED
-
-    big = NAMED["big"]
-    width, hidden, layers = big["width"], big["hidden"], big["layers"]
+def weights(size: dict[str, Any], subwords: int) -> int:
+    """Counts the weights of a Transformer with one vocabulary."""
+    width, hidden, layers = size["width"], size["hidden"], size["layers"]
     attention = 4 * (width * width + width)
     feed_forward = 2 * width * hidden + hidden + width
     encoder = layers * (attention + feed_forward + 2 * 2 * width)
     decoder = layers * (2 * attention + feed_forward + 3 * 2 * width)
-    return encoder + decoder + BIG_SUBWORDS * width
+    return encoder + decoder + subwords * width
 
 
-def big_operations() -> float:
+def step_operations(count: int, tokens: int) -> float:
     """Counts the operations of a step of a device: two passes, each forward and backward.
 
     Six for each weight and token (two forward, four backward): an encoder's weights see the source
     tokens, a decoder's and the vocabulary's the target tokens, here as many.
     """
-    return 2 * 6.0 * big_weights() * TOKENS_A_DEVICE
+    return 2 * 6.0 * count * tokens
 
 
 if __name__ == "__main__":
