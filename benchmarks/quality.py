@@ -114,7 +114,7 @@ def _plan(args: argparse.Namespace, name: str, stage: str, rows: list[dict[str, 
     from rdrop_tf.recipes import find_recipe
 
     study = STUDIES[name]
-    epochs = find_recipe(study.recipe).epochs
+    epochs = study.epochs or find_recipe(study.recipe).epochs
 
     def run(alpha: float, rate: float, epochs: int, seed: int) -> Run:
         return Run(

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ DONE, FAILED, BAD_USAGE = 0, 1, 2
 
 # Errors whose text was written for the user; any other is shown with its type.
 SAID_FOR_THE_USER = (ValueError, OSError, FloatingPointError)
+
+# What TensorFlow makes of such an error inside of a `tf.data` pipeline.
+_IN_A_PIPELINE = re.compile(r"\b(?:ValueError|OSError): (.+?) Traceback \(most recent call last\)")
 
 COMMANDS = {
     "prepare": (prepare, "write a data set as shards, for data larger than memory"),
@@ -92,4 +96,7 @@ def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, SAID_FOR_THE_USER):
         return text
+    said = _IN_A_PIPELINE.search(text)
+    if said:
+        return said[1]
     return f"{type(error).__name__}: {text} (--debug shows where)"

@@ -133,7 +133,7 @@ def first_inputs(part: Part, rows: int) -> Nested:
     if isinstance(part, Examples):
         return take(part, slice(rows)).x
     x, _ = next(iter(part.batched(rows)))
-    return x
+    return _as_the_backend_takes_it(x)
 
 
 def predictions(
@@ -155,8 +155,15 @@ def predictions(
     for x, y in part.batched(batch_size):
         targets.append(ops.convert_to_numpy(y))
         if getattr(model, "_distribute_strategy", None) is None:
-            predicted.append(np.asarray(model.predict_on_batch(x)))
+            predicted.append(np.asarray(model.predict_on_batch(_as_the_backend_takes_it(x))))
     if not predicted:  # `predict_on_batch` would give the whole batch to every replica
         batches = part.batched(batch_size).map(lambda x, y: x)
         predicted.append(np.asarray(model.predict(batches, verbose=0)))
     return np.concatenate(targets), np.concatenate(predicted)
+
+
+def _as_the_backend_takes_it(x: Nested) -> Nested:
+    """Turns TensorFlow's tensors into arrays, which every other backend takes."""
+    if keras.backend.backend() == "tensorflow":
+        return x
+    return tree.map_structure(np.asarray, x)

@@ -151,6 +151,31 @@ def test_a_folder_that_holds_something(tmp_path: Path) -> None:
         make_task(images(tmp_path)).prepare(tmp_path)
 
 
+def test_a_damaged_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = prepared(images(tmp_path), tmp_path / "shards")
+    file = tmp_path / "shards" / "train" / "00000.tfrecord"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    line = [
+        "train",
+        recipe.name,
+        "--data",
+        str(tmp_path / "shards"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    changes = ["data.validation=0.2", "model.depth=1", "model.width=16", "model.hidden=16"]
+    for change in changes:
+        line += ["--set", change]
+    assert main(line) == 1
+    said = capsys.readouterr().err
+    assert said == (
+        "rdrop: error: a record must have the checksum that was written with it. Received: "
+        f"record 0 of '{file}', which is damaged: write the file again\n"
+    )
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images(tmp_path)
     out = tmp_path / "shards"
