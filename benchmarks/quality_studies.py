@@ -20,8 +20,8 @@ ENCODER = "encoder"
 class Study:
     """A recipe and the settings among which the validation part chooses.
 
-    With `reported` that alpha is reported, whatever the validation part says of the others. `epochs`
-    are those of the recipe unless given.
+    With `reported` that alpha is reported, whatever the validation part says of the others.
+    `epochs` are those of the recipe unless given.
     """
 
     recipe: str

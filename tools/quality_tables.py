@@ -25,6 +25,10 @@ HEADER = (
     "| data | figure | seeds | α = 0 | α of R-Drop | with R-Drop | difference (95 % interval) "
     "| α = 0, twice the epochs | R-Drop against that |\n|---|---|---|---|---|---|---|---|---|"
 )
+PROBE_HEADER = (
+    "| data | trained for | α = 0 | with R-Drop | share of α = 0 | α = 0, twice the epochs |\n"
+    "|---|---|---|---|---|---|"
+)
 CHOICE_HEADER = "| data | learning rate | α | seeds | validation mean |\n|---|---|---|---|---|"
 
 Row = dict[str, str]
@@ -56,6 +60,13 @@ def content(rows: list[Row]) -> str:
         for line in choice_lines(_of(rows, study, stage))
     ]
     parts = ["\n".join([HEADER, *reported]) if reported else NOTHING.strip()]
+    probed = [line for study in studies for line in probe_lines(_of(rows, study, "report"))]
+    if probed:
+        parts += [
+            "How far two passes over 100 training rows are apart after training: the divergence in "
+            "nats, of STS-B the squared difference of scores (mean over the seeds):",
+            "\n".join([PROBE_HEADER, *probed]),
+        ]
     if chosen:
         parts += [
             "What the validation part chose among (mean over seeds that are not reported):",
@@ -68,14 +79,10 @@ def content(rows: list[Row]) -> str:
 
 def report_lines(rows: list[Row]) -> Iterable[str]:
     """Yields one line a figure of a study whose arms share two seeds or more."""
-    if not rows:
+    arms = arms_of(rows)
+    if arms is None:
         return
-    epochs = min(int(row["epochs"]) for row in rows)
-    plain = by_seed(row for row in rows if not float(row["alpha"]) and int(row["epochs"]) == epochs)
-    longer = by_seed(row for row in rows if not float(row["alpha"]) and int(row["epochs"]) > epochs)
-    rdrop = by_seed(row for row in rows if float(row["alpha"]))
-    if len(plain.keys() & rdrop.keys()) < 2:
-        return
+    plain, rdrop, longer = arms
     alpha = float(next(iter(rdrop.values()))["alpha"])
     main_figure = rows[0]["metric"]
     figures = json.loads(rows[0]["figures"])
@@ -86,6 +93,36 @@ def report_lines(rows: list[Row]) -> Iterable[str]:
             f"| {difference(plain, rdrop, name)} | {mean_and_range(longer, name)} "
             f"| {difference(longer, rdrop, name)} |"
         )
+
+
+def probe_lines(rows: list[Row]) -> Iterable[str]:
+    """Yields one line of a study whose arms share two seeds or more."""
+    arms = arms_of(rows)
+    if arms is None:
+        return
+    plain, rdrop, longer = (
+        statistics.fmean(float(row["probe_kl"]) for row in arm.values()) if arm else None
+        for arm in arms
+    )
+    assert plain is not None
+    assert rdrop is not None
+    epochs = min(int(row["epochs"]) for row in rows)
+    shown = "-" if longer is None else f"{longer:.4f}"
+    yield (
+        f"| {rows[0]['study']} | {epochs} epochs | {plain:.4f} | {rdrop:.4f} "
+        f"| {rdrop / plain:.0%} | {shown} |"
+    )
+
+
+def arms_of(rows: list[Row]) -> tuple[dict[str, Row], dict[str, Row], dict[str, Row]] | None:
+    """Returns alpha 0, R-Drop, and alpha 0 for longer, by seed; None without two pairs."""
+    if not rows:
+        return None
+    epochs = min(int(row["epochs"]) for row in rows)
+    plain = by_seed(row for row in rows if not float(row["alpha"]) and int(row["epochs"]) == epochs)
+    longer = by_seed(row for row in rows if not float(row["alpha"]) and int(row["epochs"]) > epochs)
+    rdrop = by_seed(row for row in rows if float(row["alpha"]))
+    return (plain, rdrop, longer) if len(plain.keys() & rdrop.keys()) >= 2 else None
 
 
 def choice_lines(rows: list[Row]) -> Iterable[str]:
