@@ -243,9 +243,9 @@ def _row(
     }
 
 
-# What is assumed of the accelerators: NVIDIA's data sheet of an H100 SXM (989 teraflops in
-# bfloat16, NVLink of 450 GB/s each way) of which training gets the share that Megatron-LM reports
-# for models of some hundred million weights, and one network card of 400 Gb/s a device.
+# What is assumed of the accelerators, and was not measured: NVIDIA's data sheet of an H100 SXM (989
+# teraflops in bfloat16, NVLink of 450 GB/s each way), one network card of 400 Gb/s a device, and
+# how much of them training gets.
 SHARE_OF_PEAK = 0.35
 H100 = Machine(
     flops=989e12 * SHARE_OF_PEAK,

@@ -17,7 +17,9 @@ DONE, FAILED, BAD_USAGE = 0, 1, 2
 SAID_FOR_THE_USER = (ValueError, OSError, FloatingPointError)
 
 # What TensorFlow makes of such an error inside of a `tf.data` pipeline.
-_IN_A_PIPELINE = re.compile(r"\b(?:ValueError|OSError): (.+?) Traceback \(most recent call last\)")
+_IN_A_PIPELINE = re.compile(
+    r"\b(?:ValueError|OSError|FileNotFoundError): (.+?) Traceback \(most recent call last\)"
+)
 
 COMMANDS = {
     "prepare": (prepare, "write a data set as shards, for data larger than memory"),

@@ -158,11 +158,12 @@ def index_path(path: Path) -> Path:
 def _index_of(path: Path) -> NDArray[np.int64]:
     """Returns where records begin, and where the last one ends."""
     size = path.stat().st_size
-    if index_path(path).exists():
+    try:
         begins: NDArray[np.int64] = np.load(index_path(path), mmap_mode="r")
-        if begins[-1] == size:
-            return begins
-    return _scanned(path, size)
+    except (OSError, ValueError, EOFError):  # none, or a damaged one
+        return _scanned(path, size)
+    is_of_file = begins.dtype == np.int64 and begins.ndim == 1 and begins[-1:].tolist() == [size]
+    return begins if is_of_file else _scanned(path, size)
 
 
 def _scanned(path: Path, size: int) -> NDArray[np.int64]:

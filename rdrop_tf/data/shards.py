@@ -127,7 +127,14 @@ class Shards:
 
     def lengths(self, shard: int) -> NDArray[np.int32]:
         """Returns the lengths of one file's rows, (rows, `measured` columns), without padding."""
-        lengths: NDArray[np.int32] = np.load(_lengths_path(self.records.paths[shard]))
+        path = _lengths_path(self.records.paths[shard])
+        lengths: NDArray[np.int32] = np.load(path)
+        rows = int(np.diff(self.records.firsts)[shard])
+        if lengths.shape != (rows, len(self.measured)):
+            raise ValueError(
+                f"{str(path)!r} must hold the lengths of {rows} rows in {len(self.measured)} "
+                f"columns. Received: shape {lengths.shape}: write the shards again"
+            )
         return lengths
 
     @property

@@ -59,7 +59,7 @@ def batches_of_epoch(model: keras.Model, data: EpochData, epoch: int, batch: int
         return data.shared(epoch, batch, Share(context.input_pipeline_id * count, count, replicas))
 
     rows = strategy.distribute_datasets_from_function(own)
-    # TensorFlow counts the rows of each replica.
+    # TensorFlow counts each replica's turn, Keras the batches.
     rows._cardinality = data.batches(epoch) - batch
     return rows
 

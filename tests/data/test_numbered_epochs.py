@@ -106,6 +106,8 @@ def test_rows_of_similar_size_are_together() -> None:
     assert padded < 1.05 * sizes.sum(), "rows drawn at random take 1.8 times their tokens"
     longest = [sizes[batch].max() for batch in drawn[:50]]
     assert longest != sorted(longest), "the batches are in no order of size"
+    by_size = [np.argsort([sizes[b].sum() for b in part]) for part in (drawn[:50], drawn[50:])]
+    assert (by_size[0] != by_size[1]).mean() > 0.5, "each 50 batches are in an order of their own"
 
 
 def test_batches_are_transformed_by_a_number_of_their_own() -> None:

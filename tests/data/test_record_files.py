@@ -99,6 +99,15 @@ def test_an_index_of_another_file_is_not_used(tmp_path: Path) -> None:
     assert len(RecordFiles([path])) == len(SIZES)
 
 
+def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
+    (path,), everything = written(tmp_path, 1)
+    whole = index_path(path).read_bytes()
+    for damaged in (b"", b"no array", whole[:-5], whole[:70]):
+        index_path(path).write_bytes(damaged)
+        records = RecordFiles([path])
+        assert records.read(np.arange(len(SIZES))) == everything
+
+
 def test_no_file() -> None:
     with pytest.raises(ValueError, match=r"one TFRecord file or more\. Received: no path"):
         RecordFiles([])

@@ -82,6 +82,14 @@ def test_lengths_are_known_without_reading(tmp_path: Path) -> None:
     assert found.tolist() == lengths
 
 
+def test_lengths_of_another_file_are_told(tmp_path: Path) -> None:
+    write_shards(rows(), tmp_path, 4)
+    first, last = (tmp_path / f"0000{n}.tfrecord.lengths.npy" for n in (0, 2))
+    first.write_bytes(last.read_bytes())
+    with pytest.raises(ValueError, match=r"lengths of 4 rows in 2 columns. Received: .*\(3, 2\)"):
+        Shards(tmp_path).lengths(0)
+
+
 def test_padding_takes_no_room(tmp_path: Path) -> None:
     for name, length in (("short", 3), ("long", 3000)):
         row = np.zeros(length, np.int32)

@@ -13,16 +13,20 @@ from keras import ops
 from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested, Tensor
-from rdrop_tf.data import Shards, write_shards
 from rdrop_tf.losses import SmoothedSparseCategoricalCrossentropy, symmetric_kl
 from rdrop_tf.metrics.moses import MOSES_LANGUAGES
 from rdrop_tf.metrics.translation import translation_figures
 from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks.parts import Examples, NumberedRows, Part, Splits
-from rdrop_tf.tasks.prepared import Prepared, rows_of
+from rdrop_tf.tasks.parts import Examples, Part, Splits
 from rdrop_tf.tasks.task import Metric, Task
 from rdrop_tf.tasks.translation.corpus import read_split
 from rdrop_tf.tasks.translation.report import difference_of, signed_figures
+from rdrop_tf.tasks.translation.shards import (
+    DECIDES_SUBWORDS,
+    pairs_of_common_length,
+    splits_of,
+    write_pairs,
+)
 from rdrop_tf.tasks.translation.token_log import TokenLog
 from rdrop_tf.tasks.translation.translator import Translator
 from rdrop_tf.tasks.translation.vocabularies import Vocabularies
@@ -97,20 +101,12 @@ class Translation(Task):
                 f"epoch; got subword_dropout={data['subword_dropout']}: set it to 0, or train from "
                 "the texts"
             )
-        return {name: data[name] for name in _DECIDES_SUBWORDS}
+        return {name: data[name] for name in DECIDES_SUBWORDS}
 
     def write_parts(self, folder: Path) -> Mapping[str, int]:
         """Writes the training part in subwords, the others as texts."""
         _, sides = self._trained_on
-        rows = (
-            {"source": np.array(source, np.int32), "target": np.array(target, np.int32)}
-            for source, target in zip(*sides, strict=True)
-        )
-        written = {"train": write_shards(rows, folder / "train", PAIRS_A_SHARD)}
-        for name in SPLITS[1:]:
-            part = getattr(self.splits(), name)
-            written[name] = write_shards(rows_of(part), folder / name)
-        return written
+        return write_pairs(folder, sides, self.splits())
 
     def keep_prepared(self, folder: Path) -> Mapping[str, Any]:
         """Writes the subwords' vocabularies."""
@@ -120,7 +116,7 @@ class Translation(Task):
     @cached_property
     def _splits(self) -> Splits:
         if self.prepared is not None:
-            return _prepared_splits(self.prepared)
+            return splits_of(self.prepared)
         train, validation, test = (
             Examples(_strings(text.source), _strings(text.target))
             for text in (self._texts[split] for split in SPLITS)
@@ -210,7 +206,7 @@ class Translation(Task):
     def probe(self, rows: int) -> Nested:
         """Returns pairs whose targets have the most common length: none is padded."""
         if self.prepared is not None:
-            sources, targets = _of_common_length(self.prepared.shards("train"), rows)
+            sources, targets = pairs_of_common_length(self.prepared.shards("train"), rows)
         else:
             sources, targets = self._encoded
         common = np.bincount([len(tokens) for tokens in targets]).argmax()
@@ -294,45 +290,6 @@ class Translation(Task):
         """Translates lines in their order, as they come."""
         translate = self.translator(model, self.recipe.model["beams"])
         return translate.stream(map(self.read_line, lines), self.evaluation_batch)
-
-
-# Pairs of a file of shards: one file's lengths and plan are in memory at a time.
-PAIRS_A_SHARD = 100_000
-_DECIDES_SUBWORDS = (
-    "tfds",
-    "source",
-    "target",
-    "rows",
-    "vocabulary",
-    "joint",
-    "kind",
-    "lower",
-    "normalization",
-    "longest",
-)
-
-
-def _prepared_splits(prepared: Prepared) -> Splits:
-    """Returns the parts to report with their texts; the training part is in subwords alone."""
-    train = prepared.shards("train")
-    validation, test = (_texts_in(prepared.shards(name)) for name in SPLITS[1:])
-    return Splits(NumberedRows(train.read, len(train)), validation, test)
-
-
-def _texts_in(shards: Shards) -> Examples:
-    rows = shards.read(np.arange(len(shards)))
-    source, target = ([text.decode() for text in rows[side].numpy()] for side in ("x", "y"))
-    return Examples(_strings(source), _strings(target))
-
-
-def _of_common_length(shards: Shards, rows: int) -> tuple[list[Any], list[Any]]:
-    """Reads pairs of the first file whose targets have the most common length."""
-    lengths = shards.lengths(0)[:, shards.measured.index("target")]
-    chosen = np.flatnonzero(lengths == np.bincount(lengths).argmax())[:rows]
-    read = shards.read(chosen)
-    sides = (read[name].numpy() for name in ("source", "target"))
-    source, target = ([np.trim_zeros(row, "b") for row in side] for side in sides)
-    return source, target
 
 
 def _texts_of(part: Part) -> tuple[NDArray[Any], list[str]]:
