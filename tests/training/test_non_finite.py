@@ -133,6 +133,8 @@ def test_a_finite_loss_with_other_gradients_is_left_out_and_counted(alpha: float
     assert (logs["skipped"], guard.skipped) == ([1.0], 1)
     assert np.isfinite(logs["loss"][0])
     assert int(keras.ops.convert_to_numpy(adam.iterations)) == 2
+    counts = [v for v in rdrop.metrics_variables if v.path.endswith("accuracy/count")]
+    assert [float(keras.ops.convert_to_numpy(v)) for v in counts] == [16.0], "of two batches"
     with pytest.raises(FloatingPointError, match="at most 1 steps"):
         fit(rdrop, (np.zeros_like(x), y), StopAtNonFinite(skips=1))
 
