@@ -139,12 +139,11 @@ class SelfAttention(Attention):
         """
         queries, keys, values = self._by_head(self._projection(x), 3)
         rows, heads, length, beams, size = ops.shape(kept["key"])
-        places = ops.arange(length, dtype="int32")
-        here = ops.equal(places, ops.cast(position, "int32"))
-        here = ops.reshape(here, (1, 1, length, 1, 1))
+        # Written by slice: choosing between old and new passes over the whole cache.
+        start = (0, 0, ops.cast(position, "int32"), 0, 0)
         kept = {
-            "key": ops.where(here, ops.expand_dims(keys, 2), kept["key"]),
-            "value": ops.where(here, ops.expand_dims(values, 2), kept["value"]),
+            "key": ops.slice_update(kept["key"], start, ops.expand_dims(keys, 2)),
+            "value": ops.slice_update(kept["value"], start, ops.expand_dims(values, 2)),
         }
         shape = (rows, heads, length * beams, size)
         all_beams = {name: ops.reshape(part, shape) for name, part in kept.items()}
