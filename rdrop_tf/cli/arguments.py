@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rdrop_tf._digests import is_sha256
 from rdrop_tf.recipes import Recipe, find_recipe
 
 
@@ -51,6 +52,15 @@ def seed_count(text: str) -> int:
 def rank(text: str) -> int:
     """Reads the rank of low-rank updates."""
     return _whole_number(text, "the rank", 1, 1024)
+
+
+def sha256(text: str) -> str:
+    """Reads a SHA-256 as `sha256sum` prints it."""
+    if not is_sha256(text.lower()):
+        raise argparse.ArgumentTypeError(
+            f"a SHA-256 must be 64 hexadecimal digits; got {text!r}: `sha256sum FILE` prints it"
+        )
+    return text.lower()
 
 
 def epochs(text: str) -> int:
@@ -109,6 +119,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--preset", metavar="NAME", help="a KerasHub preset, a folder of one, or random-tiny"
     )
     model.add_argument(
+        "--sha256", type=sha256, metavar="DIGEST", help="what the preset's weights must have"
+    )
+    model.add_argument(
         "--lora", type=rank, metavar="RANK", help="train low-rank updates and the head alone"
     )
 
@@ -123,7 +136,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     for path, value in getattr(args, "set", []):
         recipe = _with_setting(recipe, path, value)
     data = {"folder": args.data, "strict": args.strict}
-    model = {"preset": args.preset, "lora": args.lora}
+    model = {"preset": args.preset, "sha256": args.sha256, "lora": args.lora}
     return replace(
         recipe,
         epochs=getattr(args, "epochs", None) or recipe.epochs,
@@ -161,7 +174,13 @@ def _check_kind(name: str, old: Any, new: Any) -> None:
         )
 
 
-OPTIONS = {"folder": "--data", "strict": "--strict", "preset": "--preset", "lora": "--lora"}
+OPTIONS = {
+    "folder": "--data",
+    "strict": "--strict",
+    "preset": "--preset",
+    "sha256": "--sha256",
+    "lora": "--lora",
+}
 
 
 def _changed(

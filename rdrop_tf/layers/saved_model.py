@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from rdrop_tf._digests import check_sha256
 from rdrop_tf._keras import in_symbolic_scope
 from rdrop_tf._typing import Nested
 from rdrop_tf.layers.saved_model_checks import check_backend, check_trainable, check_training
@@ -15,6 +16,7 @@ from rdrop_tf.layers.saved_model_files import (
     folder_of,
     is_same,
     keep_folder,
+    saved_model_sha256,
 )
 from rdrop_tf.layers.saved_model_handle import resolve_handle
 from rdrop_tf.layers.saved_model_program import Program
@@ -51,6 +53,9 @@ class SavedModelLayer(keras.layers.Layer):
         endpoint: Name of the SavedModel's function of one nest of inputs. A function with an
             argument `training` serves both modes.
         training_endpoint: Name of another function for training, as a Keras 3 export may have.
+        sha256: What the SavedModel must have, for one that is downloaded: the SHA-256 of the
+            list that `find saved_model.pb variables assets -type f | LC_ALL=C sort | xargs
+            sha256sum` prints in its folder. None for any.
         deterministic: Accepts a SavedModel that computes the same in training and in
             inference. The noise must then come from other layers.
         name: Name of the layer.
@@ -59,7 +64,8 @@ class SavedModelLayer(keras.layers.Layer):
     Raises:
         ImportError: If the handle needs a package that is not installed.
         OSError: If the folder does not exist or holds no SavedModel.
-        ValueError: On another backend; if there is no such function; if the SavedModel has
+        ValueError: On another backend; if the SavedModel has another SHA-256 than was given;
+            if there is no such function; if the SavedModel has
             nothing to train or does not tell training from inference, and is to be trained.
 
     Example:
@@ -89,6 +95,7 @@ class SavedModelLayer(keras.layers.Layer):
         trainable: bool = True,
         endpoint: str = "__call__",
         training_endpoint: str | None = None,
+        sha256: str | None = None,
         deterministic: bool = False,
         name: str | None = None,
         dtype: Any = "float32",
@@ -98,7 +105,7 @@ class SavedModelLayer(keras.layers.Layer):
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self.handle = os.fspath(handle)
         self.endpoint, self.training_endpoint = endpoint, training_endpoint
-        self.deterministic = deterministic
+        self.sha256, self.deterministic = sha256, deterministic
         self._start(_saved)
         # Only now, so that Keras lists them among those that can be thawed.
         for view in self._views:
@@ -109,7 +116,7 @@ class SavedModelLayer(keras.layers.Layer):
         self._program: Program | None = None
         self._calls = Calls(saved["calls"] if saved else [])
         if saved is None:
-            self._open(resolve_handle(self.handle))
+            self._open(self._checked(resolve_handle(self.handle)))
         elif is_same(Path(saved["folder"]), saved["fingerprint"]):
             self._open(Path(saved["folder"]))
         else:  # `load_assets` brings the files.
@@ -117,6 +124,12 @@ class SavedModelLayer(keras.layers.Layer):
             with keras.name_scope(self.name):
                 self._views = [variable_of(spec) for spec in saved["variables"]]
             self._positions = saved["positions"]
+
+    def _checked(self, folder: Path) -> Path:
+        if self.sha256 is not None:
+            # Before anything in it is read.
+            check_sha256(f"the SavedModel {self.handle!r}", saved_model_sha256(folder), self.sha256)
+        return folder
 
     def _open(self, folder: Path, stand_ins: dict[int, keras.Variable] | None = None) -> None:
         keep_folder(self, folder)
@@ -179,6 +192,7 @@ class SavedModelLayer(keras.layers.Layer):
             "handle": self.handle,
             "endpoint": self.endpoint,
             "training_endpoint": self.training_endpoint,
+            "sha256": self.sha256,
             "deterministic": self.deterministic,
             "saved": keras.saving.serialize_keras_object(
                 {

@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from rdrop_tf._digests import list_sha256
+
 # A folder may hold more, checkpoints for one, which does not belong to the SavedModel.
 _PARTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 
@@ -29,6 +31,11 @@ def copy_files(folder: Path, target: Path) -> None:
             shutil.copytree(source, target / part, dirs_exist_ok=True)
         elif source.is_file():
             shutil.copyfile(source, target / part)
+
+
+def saved_model_sha256(folder: Path) -> str:
+    """Returns one SHA-256 for a SavedModel's program, weights and assets."""
+    return list_sha256(folder, ("saved_model.pb", "variables", "assets"))
 
 
 def fingerprint(folder: Path) -> str:

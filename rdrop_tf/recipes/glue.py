@@ -130,7 +130,7 @@ def _data(glue_task: str, validation: float = 0.0, rows: int | None = None) -> d
 
 
 def _model(preset: str | None, sequence_length: int) -> dict[str, object]:
-    return {"preset": preset, "lora": None, "sequence_length": sequence_length}
+    return {"preset": preset, "sha256": None, "lora": None, "sequence_length": sequence_length}
 
 
 def _tfds_name(glue_task: str) -> str:

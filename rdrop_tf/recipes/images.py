@@ -82,7 +82,7 @@ def _paper_recipe(tfds: str, network: str) -> Recipe:
             validation=0.0,
             crop_padding=PAPER_IMAGE_SIZE // 8,
         ),
-        model={"kind": "keras_hub", "preset": PRESETS[network], "dropout": 0.1},
+        model={"kind": "keras_hub", "preset": PRESETS[network], "sha256": None, "dropout": 0.1},
     )
 
 

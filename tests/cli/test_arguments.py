@@ -69,13 +69,15 @@ def test_without_options_a_recipe_is_as_it_is(name: str) -> None:
 
 
 def test_options_reach_the_recipe() -> None:
+    digest = "Ab" * 32
     line = "mrpc-bert-base --epochs 3 --data files --strict --preset random-tiny --lora 4"
+    line += f" --sha256 {digest}"
     recipe, found = find_recipe("mrpc-bert-base"), _recipe_of(line)
     assert found == dataclasses.replace(
         recipe,
         epochs=3,
         data={**recipe.data, "folder": "files", "strict": True},
-        model={**recipe.model, "preset": "random-tiny", "lora": 4},
+        model={**recipe.model, "preset": "random-tiny", "sha256": digest.lower(), "lora": 4},
     )
 
 
@@ -86,6 +88,7 @@ def test_options_reach_the_recipe() -> None:
         ("--strict", "data"),
         ("--preset random-tiny", "model"),
         ("--lora 4", "model"),
+        (f"--sha256 {'0' * 64}", "model"),
     ],
 )
 def test_an_option_that_a_recipe_has_no_setting_for_is_refused(option: str, what: str) -> None:

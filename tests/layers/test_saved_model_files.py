@@ -15,7 +15,7 @@ from keras import layers
 
 from rdrop_tf import RDropModel
 from rdrop_tf.layers import SavedModelLayer
-from rdrop_tf.layers.saved_model_files import copy_files, fingerprint
+from rdrop_tf.layers.saved_model_files import copy_files, fingerprint, saved_model_sha256
 from tests.layers import saved_models
 from tests.layers.test_saved_model import (
     compiled,
@@ -222,3 +222,13 @@ def test_temporary_folders_go_with_their_layer(tmp_path: Path) -> None:
 
     gc.collect()
     assert not freed.exists()
+
+
+def test_one_that_was_meant_is_taken_and_keeps_its_sha256(tmp_path: Path) -> None:
+    folder = saved_models.text_encoder(tmp_path / "encoder")
+    digest = saved_model_sha256(Path(folder))
+    layer = SavedModelLayer(folder, sha256=digest.upper())
+    assert SavedModelLayer.from_config(layer.get_config()).sha256 == digest.upper()
+    (tmp_path / "encoder" / "variables" / "variables.index").write_bytes(b"others")
+    with pytest.raises(ValueError, match=f"and {digest} was given"):
+        SavedModelLayer(folder, sha256=digest)

@@ -91,3 +91,11 @@ def test_tensorflow_hub_resolves_from_its_cache(
 def test_another_backend(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"needs the TensorFlow backend.*set KERAS_BACKEND"):
         SavedModelLayer(saved_model(tmp_path / "model"))
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_that_is_not_the_one_that_was_meant(tmp_path: Path) -> None:
+    """It is refused before it is read: this one could not be."""
+    folder = saved_model(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"the SavedModel .* must have the SHA-256 that was given"):
+        SavedModelLayer(folder, sha256="0" * 64)

@@ -1,12 +1,13 @@
 """Text classifiers on pre-trained encoders, through KerasHub."""
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rdrop_tf._optional import require
+from rdrop_tf.tasks.presets import load_preset
 
 RANDOM_TINY = "random-tiny"
+KIND, INSTEAD = "a text encoder", f", or try {RANDOM_TINY}"
 VOCABULARY_SIZE = 4000
 RESERVED_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TINY = {
@@ -45,16 +46,24 @@ def load_preprocessor(
 
     if preset == RANDOM_TINY:
         return _word_pieces(vocabulary or _vocabulary_of(texts), sequence_length)
-    return _loaded(
+    return load_preset(
         preset,
         lambda: keras_hub.models.TextClassifierPreprocessor.from_preset(
             preset, sequence_length=sequence_length
         ),
+        kind=KIND,
+        instead=INSTEAD,
     )
 
 
 def load_classifier(
-    preset: str, *, outputs: int, sequence_length: int, preprocessor: Any, lora: int | None = None
+    preset: str,
+    *,
+    outputs: int,
+    sequence_length: int,
+    preprocessor: Any,
+    lora: int | None = None,
+    sha256: str | None = None,
 ) -> Any:
     """Makes a KerasHub text classifier with a new head.
 
@@ -66,26 +75,36 @@ def load_classifier(
         preprocessor: What `load_preprocessor` returned, None for inputs that are tokens already.
         lora: The rank of the low-rank updates that are trained in place of the encoder's own
             weights; None trains them all.
+        sha256: What the file of the preset's weights (model.weights.h5 or model.safetensors)
+            must have; None for any.
 
     Returns:
         A `keras_hub.models.TextClassifier` that gives logits.
 
     Raises:
         ImportError: If KerasHub is missing.
-        ValueError: If there is no such preset, it is none of a text encoder, or it takes fewer
-            tokens.
+        ValueError: If there is no such preset, it is none of a text encoder, its weights are
+            others, or it takes fewer tokens.
     """
     require("keras_hub", extra="hub")
     import keras_hub
 
+    if preset == RANDOM_TINY and sha256 is not None:
+        raise ValueError(
+            f"a SHA-256 must be that of a preset's weights; got {sha256} for {RANDOM_TINY}, whose "
+            "weights are made here: leave it out"
+        )
     if preset == RANDOM_TINY:
         classifier = _random_tiny(outputs, sequence_length, preprocessor)
     else:
-        classifier = _loaded(
+        classifier = load_preset(
             preset,
             lambda: keras_hub.models.TextClassifier.from_preset(
                 preset, num_classes=outputs, preprocessor=preprocessor
             ),
+            kind=KIND,
+            sha256=sha256,
+            instead=INSTEAD,
         )
     _check_length(preset, classifier.backbone, sequence_length)
     if lora is not None:
@@ -98,21 +117,6 @@ def _train_low_rank_updates(backbone: Any, rank: int) -> None:
     # Keras goes on training the biases of the layers that it updates.
     for variable in backbone.trainable_variables:
         variable.trainable = variable.name.startswith("lora_")
-
-
-def _loaded(preset: str, load: Callable[[], Any]) -> Any:
-    try:
-        return load()
-    # KerasHub, its downloaders and its converters raise nearly anything, in many lines.
-    except Exception as error:
-        where = "a folder" if Path(preset).is_dir() else "no folder here"
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(
-            "a preset must be a text encoder's: a folder, or a name that KerasHub has downloaded "
-            f"before or can download now; got {preset!r}, which is {where}, and KerasHub says "
-            f"{reason!r}: download it where there is network and give its folder, or try "
-            f"{RANDOM_TINY}"
-        ) from error
 
 
 def _vocabulary_of(texts: Iterable[str]) -> list[str]:

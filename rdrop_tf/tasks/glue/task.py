@@ -55,7 +55,8 @@ class Glue(Task):
             tensorflow-datasets), which share of the training rows is for `validation` (0 takes
             the development part), how many training `rows` are used, and whether broken lines
             stop it (`strict`) or are left out with a warning; its `model` the
-            KerasHub `preset`, the `sequence_length` in tokens and the rank of `lora`.
+            KerasHub `preset`, the `sha256` of its weights' file (None for any), the
+            `sequence_length` in tokens and the rank of `lora`.
         kept: The folder of a run whose lines are answered.
     """
 
@@ -220,6 +221,7 @@ class Glue(Task):
             sequence_length=settings["sequence_length"],
             preprocessor=preprocessor,
             lora=settings["lora"],
+            sha256=settings["sha256"],
         )
 
     def loss(self) -> keras.losses.Loss:

@@ -1,7 +1,6 @@
 """Image classifiers on pre-trained backbones, through KerasHub."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,13 +8,19 @@ import keras
 from rdrop_tf._optional import require
 from rdrop_tf._typing import Tensor
 from rdrop_tf.tasks.images.resized_backbone import resized_backbone
+from rdrop_tf.tasks.presets import load_preset
 
 # What KerasHub's backbones call the rate of the dropout between their layers.
 DROPOUT_SETTINGS = ("dropout_rate", "dropout")
 
 
 def load_image_classifier(
-    preset: str, *, num_classes: int, image_size: int, dropout: float | None = None
+    preset: str,
+    *,
+    num_classes: int,
+    image_size: int,
+    dropout: float | None = None,
+    sha256: str | None = None,
 ) -> keras.Model:
     """Makes a plain Keras model of a KerasHub image classifier, with a new head.
 
@@ -29,6 +34,7 @@ def load_image_classifier(
         image_size: Rows (and columns) of an image.
         dropout: The rate, for the backbone where it has dropout and for the head; None leaves
             the preset's.
+        sha256: What the file of the preset's weights must have; None for any.
 
     Returns:
         A functional model from colour images (batch, image_size, image_size, 3) with values
@@ -36,8 +42,9 @@ def load_image_classifier(
 
     Raises:
         ImportError: If KerasHub is missing.
-        ValueError: If there is no such preset, it is none of an image classifier, the backbone
-            does not take images of this size, or there is no dropout to set.
+        ValueError: If there is no such preset, it is none of an image classifier, its weights
+            are others, the backbone does not take images of this size, or there is no dropout
+            to set.
 
     Example:
     >>> import tempfile
@@ -55,7 +62,7 @@ def load_image_classifier(
     ((None, 32, 32, 3), (None, 10))
     """
     require("keras_hub", extra="hub")
-    loaded = _loaded(preset, num_classes)
+    loaded = _loaded(preset, num_classes, sha256)
     converter = _converter(preset, loaded)
     config = {**loaded.get_config(), "preprocessor": None, "activation": None}
     backbone_settings, head_settings = _dropout_settings(preset, loaded, dropout)
@@ -67,20 +74,13 @@ def load_image_classifier(
     return keras.Model(pixels, network(_scaled(pixels, converter)), name="image_classifier")
 
 
-def _loaded(preset: str, num_classes: int) -> Any:
+def _loaded(preset: str, num_classes: int, sha256: str | None) -> Any:
     import keras_hub
 
-    try:
+    def load() -> Any:
         return keras_hub.models.ImageClassifier.from_preset(preset, num_classes=num_classes)
-    # KerasHub, its downloaders and its converters raise nearly anything, in many lines.
-    except Exception as error:
-        where = "a folder" if Path(preset).is_dir() else "no folder here"
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(
-            "a preset must be an image classifier's: a folder, or a name that KerasHub has "
-            f"downloaded before or can download now; got {preset!r}, which is {where}, and "
-            f"KerasHub says {reason!r}: download it where there is network and give its folder"
-        ) from error
+
+    return load_preset(preset, load, kind="an image classifier", sha256=sha256)
 
 
 def _converter(preset: str, classifier: Any) -> Any:

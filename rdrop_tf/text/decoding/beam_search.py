@@ -8,7 +8,7 @@ from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.text.decoding.arrays import check_source, pick, top_k, write
-from rdrop_tf.text.decoding.candidates import best_of_each_row
+from rdrop_tf.text.decoding.candidates import Candidates, best_candidates
 from rdrop_tf.text.decoding.checks import check_beams
 from rdrop_tf.text.decoding.decoder import Decoder, StagedDecoder, in_stages
 from rdrop_tf.text.decoding.hypotheses import Hypotheses
@@ -192,7 +192,7 @@ class _Search:
     def step(self, state: _State, cache: Nested) -> tuple[_State, Nested]:
         tokens = ops.reshape(state.tokens, (-1,))
         logits, cache = self.decoder.step(tokens, state.position, self.constant, cache)
-        totals, parents, ids, broken = self._candidates(ops.cast(logits, "float32"), state)
+        (totals, parents, ids), broken = self._candidates(ops.cast(logits, "float32"), state)
         is_end = ops.equal(ids, self.rules.end_id)
         pool = self._with_ended(state, totals, parents, is_end)
 
@@ -210,26 +210,18 @@ class _Search:
         )
         return state, self.decoder.reorder(self.constant, cache, parents)
 
-    def _candidates(self, logits: Tensor, state: _State) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Finds the best continuations of each sentence: totals, beams they come from, tokens."""
-        self.rules.check_classes(logits.shape[1])
-        length = state.history.shape[2]
-        values, ids, broken = best_of_each_row(
-            logits,
-            ops.reshape(state.history, (-1, length)),
+    def _candidates(self, logits: Tensor, state: _State) -> tuple[Candidates, Tensor]:
+        classes = logits.shape[1]
+        self.rules.check_classes(classes)
+        return best_candidates(
+            ops.reshape(logits, (-1, self.beams, classes)),
+            state.totals,
+            state.history,
             state.position,
-            ops.repeat(self.limits, self.beams),
+            self.limits,
             self.rules,
             2 * self.beams,
         )
-        each = values.shape[1]
-        shape = (-1, self.beams, each)
-        totals = ops.expand_dims(state.totals, 2) + ops.reshape(values, shape)
-        flat = (-1, self.beams * each)
-        best, places = top_k(ops.reshape(totals, flat), min(2 * self.beams, self.beams * each))
-        alive = state.totals > -float("inf")
-        broken = ops.logical_and(ops.reshape(broken, (-1, self.beams)), alive)
-        return best, places // each, pick(ops.reshape(ids, flat), places), ops.any(broken, axis=1)
 
     def _with_ended(self, state: _State, totals: Tensor, parents: Tensor, is_end: Tensor) -> Pool:
         """Moves what ends among the first `beams` candidates to the pool."""

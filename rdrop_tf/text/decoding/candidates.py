@@ -1,52 +1,92 @@
-"""The continuations of beams that are worth a look."""
+"""The continuations of a sentence's beams that are worth a look."""
+
+from typing import NamedTuple
 
 from keras import ops
 
 from rdrop_tf._typing import Tensor
-from rdrop_tf.text.decoding.arrays import top_k_of_many
+from rdrop_tf.text.decoding.arrays import pick, top_k, top_k_of_sums
 from rdrop_tf.text.decoding.rules import Rules
 
 
-def best_of_each_row(
-    logits: Tensor, history: Tensor, position: Tensor, limits: Tensor, rules: Rules, count: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Finds the most probable tokens that may follow each row.
+class Candidates(NamedTuple):
+    """The best continuations of each sentence, best first.
 
-    The best of all beams of a sentence are among the best of each of them, and the order within a
-    row is that of its logits. So it takes one pass over the classes for the normalizer and one for
-    the best logits, and log-probabilities of a few tokens only.
+    Attributes:
+        totals: Sums of log-probabilities, float32 (sentences, n); -inf where no more may follow.
+        parents: The beams that they go on from, int32 (sentences, n).
+        ids: Their tokens, int32 (sentences, n).
+    """
+
+    totals: Tensor
+    parents: Tensor
+    ids: Tensor
+
+
+def best_candidates(
+    logits: Tensor,
+    totals: Tensor,
+    history: Tensor,
+    position: Tensor,
+    limits: Tensor,
+    rules: Rules,
+    count: int,
+) -> tuple[Candidates, Tensor]:
+    """Finds the most probable tokens that may follow the beams of each sentence.
+
+    The order within a beam is that of its logits, and a beam's total less its normalizer is the
+    same for all of them. So it takes one pass over the classes for the normalizers, one for the
+    best logits, and sums of a few tokens only.
 
     Args:
-        logits: float32 (rows, classes).
-        history: Tokens so far, int32 (rows, length).
+        logits: float32 (sentences, beams, classes).
+        totals: Of the beams, float32 (sentences, beams); -inf where there is none.
+        history: Their tokens so far, int32 (sentences, beams, length).
         position: int32 scalar.
-        limits: Of each row, int32 (rows,).
+        limits: Of each sentence, int32 (sentences,).
         rules: What may follow.
-        count: Tokens wanted of each row.
+        count: Tokens wanted of each sentence.
 
     Returns:
-        (log_probabilities, ids, broken): float32 and int32 (rows, n), best first, -inf where no
-        more tokens may follow; and whether no log-probabilities exist, bool (rows,).
+        The candidates, and whether a beam of a sentence has no log-probabilities, bool
+        (sentences,).
     """
-    classes = logits.shape[1]
-    normalizer = ops.logsumexp(logits, axis=1)
+    beams, classes = logits.shape[1:]
+    normalizers = ops.logsumexp(logits, axis=2)
+    none = ops.equal(totals, -float("inf"))
+    broken = ops.logical_not(ops.logical_or(none, ops.isfinite(normalizers)))
+    shift = ops.where(ops.logical_or(none, broken), -float("inf"), totals - normalizers)
+
+    rows = (ops.reshape(logits, (-1, classes)), ops.reshape(history, (-1, history.shape[2])))
+    choice = ops.reshape(rules.without_repeats(*rows, position), (-1, beams, classes))
     never = rules.never(classes)
     # Those that are ruled out among the best must leave enough others.
-    spare = len(never) + (1 if rules.min_length else 0)
-    choice = rules.without_repeats(logits, history, position)
-    values, ids = top_k_of_many(choice, min(classes, count + spare))
+    spare = beams * (len(never) + (1 if rules.min_length else 0))
+    sums, parents, ids = top_k_of_sums(choice, shift, min(beams * classes, count + spare))
     is_end = ops.equal(ids, rules.end_id)
     out = ops.logical_and(is_end, position < rules.min_length)
     for i in never:
         out = ops.logical_or(out, ops.equal(ids, i))
-    values = ops.where(out, -float("inf"), values)
+    found = Candidates(ops.where(out, -float("inf"), sums), parents, ids)
 
     forced = ops.expand_dims(ops.equal(position, limits), 1)
-    first = ops.equal(ops.arange(values.shape[1]), 0)
-    only_end = ops.where(first, logits[:, rules.end_id : rules.end_id + 1], -float("inf"))
-    values = ops.where(forced, only_end, values)
-    ids = ops.where(forced, rules.end_id, ids)
+    found = _only_ends(found, forced, logits[:, :, rules.end_id], shift, rules.end_id)
+    best, places = top_k(found.totals, min(count, found.totals.shape[1]))
+    best_found = Candidates(best, pick(found.parents, places), pick(found.ids, places))
+    return best_found, ops.any(broken, axis=1)
 
-    broken = ops.logical_not(ops.isfinite(normalizer))
-    values = values - ops.expand_dims(normalizer, 1)
-    return ops.where(ops.expand_dims(broken, 1), -float("inf"), values), ids, broken
+
+def _only_ends(
+    found: Candidates, forced: Tensor, end_logits: Tensor, shift: Tensor, end_id: int
+) -> Candidates:
+    """Puts the end of each beam in the place of all candidates where it is forced."""
+    beams, places = end_logits.shape[1], found.totals.shape[1]
+    ends = ops.where(ops.equal(shift, -float("inf")), -float("inf"), end_logits + shift)
+    filling = [(0, 0), (0, places - beams)]
+    ends = ops.pad(ends, filling, constant_values=-float("inf"))
+    numbers = ops.minimum(ops.arange(places, dtype="int32"), beams - 1)
+    return Candidates(
+        ops.where(forced, ends, found.totals),
+        ops.where(forced, numbers, found.parents),
+        ops.where(forced, end_id, found.ids),
+    )

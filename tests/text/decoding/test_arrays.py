@@ -4,21 +4,49 @@ import numpy as np
 import pytest
 from keras import ops
 
-from rdrop_tf.text.decoding.arrays import any_at, top_k, top_k_of_many
+from rdrop_tf.text.decoding.arrays import any_at, top_k, top_k_of_sums
+
+
+def by_sorting(x: np.ndarray, k: int) -> np.ndarray:
+    return np.argsort(-x.astype("float64"), axis=1, kind="stable")[:, :k]
+
+
+def some(levels: int, *shape: int) -> np.ndarray:
+    """Values with many equals where there are few levels; some rows have hardly any."""
+    rng = np.random.default_rng(shape[-1])
+    x = (rng.integers(levels, size=shape) / 7).astype("float32")
+    x[0] = -np.inf
+    x[1, ..., 5:] = -np.inf
+    return x
+
+
+LEVELS = pytest.mark.parametrize("levels", [3, 40, 10**6])
+
+
+@LEVELS
+def test_the_largest_by_value_and_then_by_place(levels: int) -> None:
+    x = some(levels, 20, 1000)
+    values, places = (ops.convert_to_numpy(found) for found in top_k(x, 6))
+    np.testing.assert_array_equal(places, by_sorting(x, 6))
+    np.testing.assert_array_equal(values, np.take_along_axis(x, by_sorting(x, 6), axis=1))
 
 
 @pytest.mark.parametrize("classes", [7, 640, 1000, 4001, 8000])
-@pytest.mark.parametrize("levels", [3, 40, 10**6])
-def test_the_largest_by_value_and_then_by_place(classes: int, levels: int) -> None:
-    rng = np.random.default_rng(classes)
-    x = (rng.integers(levels, size=(20, classes)) / 7).astype("float32")
-    x[0] = -np.inf
-    x[1, 5:] = -np.inf
-    expected = np.argsort(-x.astype("float64"), axis=1, kind="stable")[:, :6]
-    for function in (top_k, top_k_of_many):
-        values, places = (ops.convert_to_numpy(found) for found in function(x, 6))
-        np.testing.assert_array_equal(places, expected)
-        np.testing.assert_array_equal(values, np.take_along_axis(x, expected, axis=1))
+@LEVELS
+def test_the_largest_sums_by_value_and_then_by_place(classes: int, levels: int) -> None:
+    x = some(levels, 20, 3, classes)
+    shift = np.random.default_rng(1).integers(3, size=(20, 3)).astype("float32")
+    shift[2:5, 1] = -np.inf
+    x[3, 1], x[4, 1] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        sums = x + shift[:, :, None]
+    sums[2:5, 1] = -np.inf
+    flat = sums.reshape(20, -1)
+    found = [
+        ops.convert_to_numpy(part) for part in top_k_of_sums(x, ops.convert_to_tensor(shift), 6)
+    ]
+    np.testing.assert_array_equal(found[1] * classes + found[2], by_sorting(flat, 6))
+    np.testing.assert_array_equal(found[0], np.take_along_axis(flat, by_sorting(flat, 6), axis=1))
 
 
 def test_where_several_meet_any_of_them_counts() -> None:
