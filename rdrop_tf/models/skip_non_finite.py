@@ -25,13 +25,13 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
     Example:
     >>> import numpy as np
     >>> from rdrop_tf import RDropModel
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5),
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.1),
     ...                           keras.layers.Dense(3)])
     >>> rdrop = RDropModel(model)
     >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     >>> rdrop.compile(SkipNonFinite(keras.optimizers.Adam()), loss)
     >>> x, y = np.ones((8, 2), "float32"), np.zeros(8)
-    >>> x[0] = np.nan
+    >>> x[:4] = np.nan
     >>> logs = rdrop.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
     >>> int(logs["skipped"][0]), bool(np.isfinite(logs["loss"][0]))
     (1, True)
