@@ -1,4 +1,4 @@
-"""Writes the figures of benchmarks/results/quality.csv into docs/results.md.
+"""Writes the figures of benchmarks/results/quality.csv into docs/results.md and README.md.
 
     python tools/quality_tables.py            after python -m benchmarks.quality run
     python tools/quality_tables.py --check    exits with 1 where the document is out of date
@@ -18,8 +18,9 @@ from rdrop_tf.tasks.statistics import paired_difference
 
 HOME = Path(__file__).parent.parent
 ROWS = HOME / "benchmarks" / "results" / "quality.csv"
-DOCUMENT = HOME / "docs" / "results.md"
+DOCUMENT, README = HOME / "docs" / "results.md", HOME / "README.md"
 PLACE = re.compile(r"(<!-- quality\.csv -->\n).*(<!-- end of quality\.csv -->)", re.DOTALL)
+SUMMARY_PLACE = re.compile(r"(<!-- quality -->\n).*(<!-- end of quality -->)", re.DOTALL)
 NOTHING = "No study is measured to its end yet.\n"
 HEADER = (
     "| data | figure | seeds | α = 0 | α of R-Drop | with R-Drop | difference (95 % interval) "
@@ -31,23 +32,69 @@ PROBE_HEADER = (
 )
 CHOICE_HEADER = "| data | learning rate | α | seeds | validation mean |\n|---|---|---|---|---|"
 
+SUMMARY_HEADER = (
+    "| data | network | figure | seeds | α = 0 | with R-Drop | difference (95 % interval) "
+    "| against twice the epochs |\n|---|---|---|---|---|---|---|---|"
+)
+ENCODER = "MiniLM, 6 layers of 384"
+TRANSFORMER = "Transformer, 4 + 4 layers of 128"
+# What each study is, for whoever has not seen its recipe.
+STUDIES = {
+    "mrpc": ("MRPC", ENCODER),
+    "sst-2": ("SST-2, 8,000 rows", ENCODER),
+    "sts-b": ("STS-B", ENCODER),
+    "rte": ("RTE", ENCODER),
+    "cifar100-vit": ("CIFAR-100, 10,000 images", "vision transformer"),
+    "cifar100-resnet": ("CIFAR-100, 10,000 images", "Wide ResNet"),
+    "multi30k-en-de": ("Multi30k En-De", TRANSFORMER),
+    "multi30k-de-en": ("Multi30k De-En", TRANSFORMER),
+}
+
 Row = dict[str, str]
 
 
 def main(check: bool) -> int:
-    text = DOCUMENT.read_text("utf-8")
     rows = list(csv.DictReader(ROWS.read_text("utf-8").splitlines())) if ROWS.exists() else []
-    written = with_tables(text, rows)
-    if not check:
-        DOCUMENT.write_text(written, encoding="utf-8")
-    elif text != written:
-        print("docs/results.md does not show quality.csv: run python tools/quality_tables.py")
-    return int(check and text != written)
+    outdated = []
+    for document, place, shown in (
+        (DOCUMENT, PLACE, content(rows)),
+        (README, SUMMARY_PLACE, summary(rows)),
+    ):
+        text = document.read_text("utf-8")
+        written = with_tables(text, place, shown)
+        if text != written:
+            outdated.append(document)
+        if not check:
+            document.write_text(written, encoding="utf-8")
+    for document in outdated if check else []:
+        print(f"{document.name} does not show quality.csv: run python tools/quality_tables.py")
+    return int(check and bool(outdated))
 
 
-def with_tables(text: str, rows: list[Row]) -> str:
-    """Puts the tables between the two comments that mark the place."""
-    return PLACE.sub(lambda found: f"{found[1]}{content(rows)}{found[2]}", text)
+def with_tables(text: str, place: re.Pattern[str], shown: str) -> str:
+    """Puts what is shown between the two comments that mark the place."""
+    return place.sub(lambda found: f"{found[1]}{shown}{found[2]}", text)
+
+
+def summary(rows: list[Row]) -> str:
+    """Returns one line a study, of the figure that it is judged by."""
+    lines = [line for study in STUDIES for line in summary_lines(_of(rows, study, "report"))]
+    return ("\n".join([SUMMARY_HEADER, *lines]) if lines else NOTHING.strip()) + "\n"
+
+
+def summary_lines(rows: list[Row]) -> Iterable[str]:
+    """Yields the line of a study whose arms share two seeds or more."""
+    arms = arms_of(rows)
+    if arms is None:
+        return
+    plain, rdrop, longer = arms
+    data, network = STUDIES[rows[0]["study"]]
+    name, alpha = rows[0]["metric"], float(next(iter(rdrop.values()))["alpha"])
+    yield (
+        f"| {data} | {network} | {name} | {len(plain.keys() & rdrop.keys())} "
+        f"| {mean_and_range(plain, name)} | α = {alpha:g}: {mean_and_range(rdrop, name)} "
+        f"| {difference(plain, rdrop, name)} | {difference(longer, rdrop, name)} |"
+    )
 
 
 def content(rows: list[Row]) -> str:

@@ -29,6 +29,7 @@ from rdrop_tf.training import (
     TrainingStrategy,
     make_strategy,
 )
+from rdrop_tf.training.interrupts import interrupts_between_steps
 
 # How many training examples the divergence of two passes is measured on.
 PROBE_EXAMPLES = 100
@@ -167,7 +168,8 @@ def train(
         )
         callbacks.append(saving)
     callbacks.insert(0, StopAtNonFinite(resume=saving))
-    model.fit(batches, epochs=recipe.epochs, callbacks=callbacks, verbose=0)
+    with interrupts_between_steps() as last:
+        model.fit(batches, epochs=recipe.epochs, callbacks=[*callbacks, last], verbose=0)
     if average is not None:
         average.assign()
     y, predicted = task.answers(model, parts.test)

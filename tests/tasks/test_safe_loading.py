@@ -195,4 +195,6 @@ def _is_unsafe(node: ast.AST) -> bool:
         is_true = isinstance(node.value, ast.Constant) and node.value.value is True
         is_false = isinstance(node.value, ast.Constant) and node.value.value is False
         return (node.arg == "allow_pickle" and is_true) or (node.arg == "safe_mode" and is_false)
-    return isinstance(node, ast.Constant) and str(node.value).endswith((".pkl", ".h5"))
+    # A file of weights alone holds arrays; one of a whole model would hold code.
+    text = str(node.value).removesuffix(".weights.h5") if isinstance(node, ast.Constant) else ""
+    return text.endswith((".pkl", ".h5"))

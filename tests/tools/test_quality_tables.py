@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -64,12 +65,31 @@ def test_what_was_chosen_among_is_shown() -> None:
     assert "2 runs, 1.0 hours of training, on cpu:0 (keras 3 on tensorflow)." in text
 
 
-def test_only_the_marked_place_changes() -> None:
-    text = "before\n<!-- quality.csv -->\nold\n<!-- end of quality.csv -->\nafter\n"
-    written = quality_tables.with_tables(text, ROWS)
-    assert written.startswith("before\n<!-- quality.csv -->\n| data |")
-    assert written.endswith("<!-- end of quality.csv -->\nafter\n")
-    assert quality_tables.with_tables(written, ROWS) == written
+@pytest.mark.parametrize(
+    ("place", "mark"),
+    [(quality_tables.PLACE, "quality.csv"), (quality_tables.SUMMARY_PLACE, "quality")],
+)
+def test_only_the_marked_place_changes(place: re.Pattern[str], mark: str) -> None:
+    text = f"before\n<!-- {mark} -->\nold\n<!-- end of {mark} -->\nafter\n"
+    written = quality_tables.with_tables(text, place, "new\n")
+    assert written == text.replace("old", "new")
+
+
+def test_the_summary_has_one_line_a_study() -> None:
+    header, rule, line = quality_tables.summary(ROWS).splitlines()
+    assert len({text.count("|") for text in (header, rule, line)}) == 1
+    assert line == (
+        "| MRPC | MiniLM, 6 layers of 384 | accuracy | 2 | 0.8200 (0.8000 to 0.8400) "
+        "| α = 1: 0.8400 (0.8300 to 0.8500) | +0.0200 (-0.1071 to +0.1471) "
+        "| +0.0100 (+0.0100 to +0.0100) |"
+    )
+    assert quality_tables.summary([]) == quality_tables.NOTHING
+
+
+def test_every_study_has_a_name() -> None:
+    from benchmarks.quality_studies import STUDIES
+
+    assert set(quality_tables.STUDIES) == set(STUDIES)
 
 
 def test_the_document_shows_the_kept_figures(capsys: pytest.CaptureFixture[str]) -> None:
