@@ -6,6 +6,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# File by file, so that what a file prepares once is prepared once.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test clean
 
@@ -16,9 +18,9 @@ test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy rdrop_tf
-	$(BIN)/python -m pytest -n auto --doctest-modules rdrop_tf
-	$(BIN)/python -m pytest -n auto tests
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto tests/losses tests/models \
+	$(PYTEST) --doctest-modules rdrop_tf
+	$(PYTEST) tests
+	KERAS_BACKEND=jax $(PYTEST) tests/losses tests/models \
 	    tests/distribute/test_jax.py tests/training/test_exact_resume.py \
 	    tests/training/test_non_finite.py tests/training/test_strategies.py \
 	    -m "not tensorflow and not one_backend"
