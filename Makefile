@@ -6,8 +6,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# File by file, so that what a file prepares once is prepared once.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# One process more than cores: some tests wait for processes of their own.
+PYTEST := $(BIN)/python -m pytest --dist worksteal \
+    -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: demo test clean
 
