@@ -35,8 +35,8 @@ def top_k(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, ops.cast(places, "int32")
 
 
-def top_k_of_sums(x: Tensor, shift: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the k largest of x + shift of each row, without making all the sums.
+def top_k_of_sums(x: Tensor, less: Tensor, more: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the k largest of more + (x - less) of each row, without making all the sums.
 
     They lie in the k blocks of the largest maxima, equals by place: for a value in another block
     there are k maxima that go before it. Maxima take one quick pass over x; what is added up and
@@ -44,7 +44,8 @@ def top_k_of_sums(x: Tensor, shift: Tensor, k: int) -> tuple[Tensor, Tensor, Ten
 
     Args:
         x: Shape (rows, m, classes).
-        shift: What is added to all classes, (rows, m); -inf for none of them, whatever is in x.
+        less: What is taken from all classes, (rows, m); first, as it may be as large as they are.
+        more: What is added then, (rows, m); -inf for none of them, whatever is in x.
         k: How many, m · classes at most.
 
     Returns:
@@ -54,25 +55,25 @@ def top_k_of_sums(x: Tensor, shift: Tensor, k: int) -> tuple[Tensor, Tensor, Ten
     m, classes = x.shape[1:]
     width = next((w for w in BLOCKS if classes % w == 0), 0)
     if not width or m * classes < LEAST_GAIN * k * width:
-        values, places = top_k(
-            ops.reshape(_sums(x, ops.expand_dims(shift, 2)), (-1, m * classes)), k
-        )
+        values, places = top_k(ops.reshape(sums(x, less, more), (-1, m * classes)), k)
         return values, places // classes, places % classes
     each = classes // width
     blocks = ops.reshape(x, (-1, m * each, width))
     maxima = ops.reshape(ops.max(blocks, axis=2), (-1, m, each))
-    maxima = ops.reshape(_sums(maxima, ops.expand_dims(shift, 2)), (-1, m * each))
-    _, places = top_k(maxima, k)
+    _, places = top_k(ops.reshape(sums(maxima, less, more), (-1, m * each)), k)
     # Of equals, those of the first block must stay the first.
     places = ops.sort(places, axis=1)
-    shifts = ops.expand_dims(pick(shift, places // each), 2)
-    values, inside = top_k(ops.reshape(_sums(pick(blocks, places), shifts), (-1, k * width)), k)
+    its = places // each
+    found = sums(pick(blocks, places), pick(less, its), pick(more, its))
+    values, inside = top_k(ops.reshape(found, (-1, k * width)), k)
     places = pick(places, inside // width)
     return values, places // each, places % each * width + inside % width
 
 
-def _sums(x: Tensor, shift: Tensor) -> Tensor:
-    return ops.where(ops.equal(shift, -float("inf")), -float("inf"), x + shift)
+def sums(x: Tensor, less: Tensor, more: Tensor) -> Tensor:
+    """Returns more + (x - less) for x (..., n), and -inf where `more` (...) is."""
+    less, more = ops.expand_dims(less, -1), ops.expand_dims(more, -1)
+    return ops.where(ops.equal(more, -float("inf")), -float("inf"), more + (x - less))
 
 
 def pick(x: Tensor, places: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from keras import ops
 
 from rdrop_tf._typing import Tensor
-from rdrop_tf.text.decoding.arrays import pick, top_k, top_k_of_sums
+from rdrop_tf.text.decoding.arrays import pick, sums, top_k, top_k_of_sums
 from rdrop_tf.text.decoding.rules import Rules
 
 
@@ -34,8 +34,8 @@ def best_candidates(
 ) -> tuple[Candidates, Tensor]:
     """Finds the most probable tokens that may follow the beams of each sentence.
 
-    The order within a beam is that of its logits, and a beam's total less its normalizer is the
-    same for all of them. So it takes one pass over the classes for the normalizers, one for the
+    The order within a beam is that of its logits, and its total and its normalizer are the same
+    for all of them. So it takes one pass over the classes for the normalizers, one for the
     best logits, and sums of a few tokens only.
 
     Args:
@@ -55,33 +55,33 @@ def best_candidates(
     normalizers = ops.logsumexp(logits, axis=2)
     none = ops.equal(totals, -float("inf"))
     broken = ops.logical_not(ops.logical_or(none, ops.isfinite(normalizers)))
-    shift = ops.where(ops.logical_or(none, broken), -float("inf"), totals - normalizers)
+    totals = ops.where(broken, -float("inf"), totals)
 
     rows = (ops.reshape(logits, (-1, classes)), ops.reshape(history, (-1, history.shape[2])))
     choice = ops.reshape(rules.without_repeats(*rows, position), (-1, beams, classes))
     never = rules.never(classes)
     # Those that are ruled out among the best must leave enough others.
     spare = beams * (len(never) + (1 if rules.min_length else 0))
-    sums, parents, ids = top_k_of_sums(choice, shift, min(beams * classes, count + spare))
+    several = min(beams * classes, count + spare)
+    values, parents, ids = top_k_of_sums(choice, normalizers, totals, several)
     is_end = ops.equal(ids, rules.end_id)
     out = ops.logical_and(is_end, position < rules.min_length)
     for i in never:
         out = ops.logical_or(out, ops.equal(ids, i))
-    found = Candidates(ops.where(out, -float("inf"), sums), parents, ids)
+    found = Candidates(ops.where(out, -float("inf"), values), parents, ids)
 
     forced = ops.expand_dims(ops.equal(position, limits), 1)
-    found = _only_ends(found, forced, logits[:, :, rules.end_id], shift, rules.end_id)
+    end = rules.end_id
+    ends = sums(logits[:, :, end : end + 1], normalizers, totals)[:, :, 0]
+    found = _only_ends(found, forced, ends, end)
     best, places = top_k(found.totals, min(count, found.totals.shape[1]))
     best_found = Candidates(best, pick(found.parents, places), pick(found.ids, places))
     return best_found, ops.any(broken, axis=1)
 
 
-def _only_ends(
-    found: Candidates, forced: Tensor, end_logits: Tensor, shift: Tensor, end_id: int
-) -> Candidates:
+def _only_ends(found: Candidates, forced: Tensor, ends: Tensor, end_id: int) -> Candidates:
     """Puts the end of each beam in the place of all candidates where it is forced."""
-    beams, places = end_logits.shape[1], found.totals.shape[1]
-    ends = ops.where(ops.equal(shift, -float("inf")), -float("inf"), end_logits + shift)
+    beams, places = ends.shape[1], found.totals.shape[1]
     filling = [(0, 0), (0, places - beams)]
     ends = ops.pad(ends, filling, constant_values=-float("inf"))
     numbers = ops.minimum(ops.arange(places, dtype="int32"), beams - 1)

@@ -106,8 +106,8 @@ class RowsOfADecoder:
         return take_rows(cache, ops.reshape(parents + starts, (-1,)))
 
     def grow(self, cache: Nested, length: int) -> Nested:
-        """Never called: there is one stage."""
-        raise NotImplementedError
+        """Is never called: `in_stages` gives it one stage, whose cache has all positions."""
+        raise AssertionError("a decoder of rows has one stage")
 
 
 def in_stages(decoder: Any, length: int) -> tuple[StagedDecoder, list[int]]:

@@ -35,18 +35,25 @@ def test_the_largest_by_value_and_then_by_place(levels: int) -> None:
 @LEVELS
 def test_the_largest_sums_by_value_and_then_by_place(classes: int, levels: int) -> None:
     x = some(levels, 20, 3, classes)
-    shift = np.random.default_rng(1).integers(3, size=(20, 3)).astype("float32")
-    shift[2:5, 1] = -np.inf
+    less, more = np.random.default_rng(1).integers(3, size=(2, 20, 3)).astype("float32")
+    more[2:5, 1] = -np.inf
     x[3, 1], x[4, 1] = np.nan, np.inf
     with np.errstate(invalid="ignore"):
-        sums = x + shift[:, :, None]
+        sums = more[:, :, None] + (x - less[:, :, None])
     sums[2:5, 1] = -np.inf
     flat = sums.reshape(20, -1)
-    found = [
-        ops.convert_to_numpy(part) for part in top_k_of_sums(x, ops.convert_to_tensor(shift), 6)
-    ]
+    given = (x, ops.convert_to_tensor(less), ops.convert_to_tensor(more))
+    found = [ops.convert_to_numpy(part) for part in top_k_of_sums(*given, 6)]
     np.testing.assert_array_equal(found[1] * classes + found[2], by_sorting(flat, 6))
     np.testing.assert_array_equal(found[0], np.take_along_axis(flat, by_sorting(flat, 6), axis=1))
+
+
+def test_a_large_common_part_of_the_logits_goes_first() -> None:
+    """0.1 + (2²⁰ - 2²⁰) is 0.1, and (0.1 - 2²⁰) + 2²⁰ is not."""
+    x = np.full((1, 1, 640), 2.0**20, "float32")
+    less, more = (ops.full((1, 1), value) for value in (2.0**20, 0.1))
+    found, _, _ = top_k_of_sums(x, less, more, 2)
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), np.full((1, 2), 0.1, "float32"))
 
 
 def test_where_several_meet_any_of_them_counts() -> None:
