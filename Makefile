@@ -22,6 +22,7 @@ test: .venv/test.stamp
 	$(PYTEST) --doctest-modules rdrop_tf
 	$(PYTEST) tests
 	KERAS_BACKEND=jax $(PYTEST) tests/losses tests/models \
+	    tests/text/decoding/test_arrays.py tests/text/decoding/test_candidates.py \
 	    tests/distribute/test_jax.py tests/training/test_exact_resume.py \
 	    tests/training/test_non_finite.py tests/training/test_strategies.py \
 	    -m "not tensorflow and not one_backend"
