@@ -7,6 +7,7 @@ anything looks at their size (clipping, overflow check).
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -16,6 +17,7 @@ from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.models.replica_gradients import apply_summed, dense
 from rdrop_tf.models.seeds import seed_states
 from rdrop_tf.models.strategy import worker_count
+from rdrop_tf.models.traced_steps import TracedSteps
 from rdrop_tf.models.training_step import (
     StepLoss,
     figures,
@@ -40,10 +42,16 @@ class TensorFlowStep(_Base):
 
     train_function: Any
     test_function: Any
+    predict_function: Any
+
+    @cached_property
+    def _traced_steps(self) -> TracedSteps:
+        return TracedSteps()
 
     def train_step(self, data: Nested) -> dict[str, Tensor]:
         """Takes one optimizer step; returns the logs."""
         self._traces += 1.0 / _replicas().count
+        self._traced_steps.note()
         if self.one_pass and self._is_alone and not self._looks_at_gradients:
             return dict(super().train_step(data))
         if self.one_pass or self.every == 1:
@@ -54,6 +62,7 @@ class TensorFlowStep(_Base):
 
     def test_step(self, data: Nested) -> dict[str, Tensor]:
         """Evaluates one batch with one pass and the plain task loss."""
+        self._traced_steps.note()
         if _replicas().count == 1:
             logs = dict(super().test_step(data))
         else:
@@ -64,6 +73,11 @@ class TensorFlowStep(_Base):
             logs = self._logs_of_step()
         logs.pop("kl", None)
         return logs
+
+    def predict_step(self, data: Nested) -> Nested:
+        """Predicts one batch with one pass."""
+        self._traced_steps.note()
+        return super().predict_step(data)
 
     @property
     def _is_alone(self) -> bool:
@@ -92,6 +106,7 @@ class TensorFlowStep(_Base):
     def _step(self, data: Nested, passes: int) -> None:
         import tensorflow as tf
 
+        self._traced_steps.note()  # by turns it is that of a branch
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         before = figures(self) if self.skips_non_finite else {}
         with _OwnNoise(self), tf.GradientTape() as tape:
@@ -141,19 +156,30 @@ class TensorFlowStep(_Base):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Makes what `fit` calls with its iterator."""
-        if worker_count(self) == 1:
-            return super().make_train_function(force)
         if self.train_function is None or force:
-            self.train_function = self._function_of_workers(self.train_step)
+            if worker_count(self) == 1:
+                super().make_train_function(force)
+            else:
+                self.train_function = self._function_of_workers(self.train_step)
+            self.train_function = self._traced_steps.letting_go(self.train_function)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         """Makes what `evaluate` calls with its iterator."""
-        if worker_count(self) == 1:
-            return super().make_test_function(force)
         if self.test_function is None or force:
-            self.test_function = self._function_of_workers(self.test_step)
+            if worker_count(self) == 1:
+                super().make_test_function(force)
+            else:
+                self.test_function = self._function_of_workers(self.test_step)
+            self.test_function = self._traced_steps.letting_go(self.test_function)
         return self.test_function
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """Makes what `predict` calls with its batches."""
+        if self.predict_function is None or force:
+            super().make_predict_function(force)
+            self.predict_function = self._traced_steps.letting_go(self.predict_function)
+        return self.predict_function
 
     def _function_of_workers(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """Runs a step on all replicas; the logs, the same on each of them, are the first's.

@@ -203,8 +203,11 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         return _batch(self._rows, self._plan[self._first + index])
 
     def on_epoch_begin(self) -> None:
-        """Notes that an epoch begins."""
-        self._begun, self._unread = True, set(range(len(self)))
+        """Notes that an epoch begins.
+
+        With `workers` above 1 Keras has read some of its batches by now: they count.
+        """
+        self._begun = True
 
     def on_epoch_end(self) -> None:
         """Moves to the start of the next epoch, if this one has been read.

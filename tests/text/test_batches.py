@@ -94,6 +94,7 @@ def test_only_an_epoch_that_was_read_ends() -> None:
     batches.on_epoch_end()
     content(batches)
     batches.on_epoch_end()  # was not begun
+    batches.move_to(4)
     batches.on_epoch_begin()
     for i in range(1, len(batches)):
         batches[i]
@@ -101,6 +102,16 @@ def test_only_an_epoch_that_was_read_ends() -> None:
     batches[0]
     batches.on_epoch_end()
     assert batches.epoch == 4
+
+
+def test_batches_count_that_workers_read_before_an_epoch_is_said_to_begin() -> None:
+    batches = make(epoch=4)
+    batches[0]
+    batches.on_epoch_begin()
+    for i in range(1, len(batches)):
+        batches[i]
+    batches.on_epoch_end()
+    assert batches.epoch == 5
 
 
 def test_padding_share() -> None:

@@ -1,0 +1,106 @@
+"""What a trained model leaves behind: nothing."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+
+from rdrop_tf import RDropModel
+
+tf = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.tensorflow
+
+X, Y = np.ones((8, 4), "float32"), np.arange(8) % 3
+
+
+class Noting(keras.layers.Layer):
+    """Notes the graphs it is called in, but for those in which Keras only looks at shapes."""
+
+    def __init__(self, graphs: list) -> None:
+        super().__init__()
+        self._note = graphs.append
+        self.noise = keras.layers.Dropout(0.5)
+
+    def call(self, inputs, training=None):
+        if tf.inside_function():
+            graph = tf.compat.v1.get_default_graph()
+            if not graph.name.startswith("scratch_graph"):
+                self._note(weakref.ref(graph))
+        # `silu` is a custom gradient of TensorFlow's.
+        return keras.ops.silu(self.noise(inputs, training=training))
+
+
+class InFunction(keras.layers.Layer):
+    """Has a compiled function of its own."""
+
+    @tf.function
+    def call(self, inputs):
+        return tf.nn.silu(inputs)
+
+
+def _model(*layers):
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), *layers])
+
+
+def _use(rdrop, steps_per_execution=1):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    rdrop.compile("adam", loss, steps_per_execution=steps_per_execution)
+    rdrop.fit(X, Y, batch_size=4, validation_data=(X, Y), verbose=0)
+    rdrop.evaluate(X, Y, verbose=0)
+    rdrop.predict(X, verbose=0)
+    rdrop.train_on_batch(X, Y)
+
+
+def _train_and_forget(graphs, options, steps_per_execution=1):
+    rdrop = RDropModel(_model(Noting(graphs), keras.layers.Dense(3)), **options)
+    _use(rdrop, steps_per_execution)
+
+
+def _alive(graphs):
+    gc.collect()
+    return [graph().name for graph in graphs if graph() is not None]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"alpha": 0.0}, {"every": 2}, {"forward": "concat"}, {"forward": "shared_prefix"}],
+    ids=str,
+)
+def test_graphs_of_a_model_go_with_it(options):
+    graphs = []
+    _train_and_forget(graphs, options)
+    assert len(graphs) > 3
+    assert _alive(graphs) == []
+
+
+def test_graphs_of_several_steps_at_once_go_as_well():
+    graphs = []
+    _train_and_forget(graphs, {}, steps_per_execution=2)
+    assert len(graphs) > 3
+    assert _alive(graphs) == []
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_graphs_of_replicas_go_as_well(mirrored, every):
+    graphs = []
+    with mirrored.scope():
+        _train_and_forget(graphs, {"every": every})
+    assert len(graphs) > 6
+    assert _alive(graphs) == []
+
+
+def test_a_layers_own_function_keeps_its_gradient():
+    model = _model(InFunction(), keras.layers.Dropout(0.1), keras.layers.Dense(3))
+    _use(RDropModel(model))
+    x = tf.constant(X)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = model(x)
+    kernels = [layer.kernel for layer in (model.layers[0], model.layers[-1])]
+    before = x @ kernels[0] + model.layers[0].bias
+    sigmoid = tf.sigmoid(before)
+    slope = sigmoid * (1 + before * (1 - sigmoid))
+    expected = (slope * tf.reduce_sum(kernels[1], axis=1)) @ tf.transpose(kernels[0])
+    np.testing.assert_allclose(tape.gradient(y, x), expected, rtol=1e-5)
