@@ -1,6 +1,6 @@
 """How fast a Transformer for translation trains with R-Drop: target tokens a second.
 
-    python -m benchmarks.translation --data DIR      about 10 minutes on 2 cores
+    python -m benchmarks.translation --data DIR      about 15 minutes on 2 cores
     python -m benchmarks.translation --data DIR --torch-python OTHER/bin/python
     python -m benchmarks.translation --data DIR --sizes tiny    one size; others' rows are kept
     python -m benchmarks.translation --smoke         seconds, on made-up text, to see that it runs
@@ -8,9 +8,10 @@
 DIR holds Multi30k: train.en and train.de, plain or gz. The same few batches of `TokenBatches`, in
 memory, go through `RDropModel`, a loop by hand with all logits, and where torch is installed the
 same network in PyTorch with the official formula on concatenated inputs, eager, in a process that
-waits between its turns. A rate counts tokens that are no padding; rates are divided round by
-round. "input" is `TokenBatches` alone, batch by batch through `tf.data` without prefetching: in
-`fit` it works while the model trains, so its share of a step is an upper bound of what it costs.
+waits between its turns. All compute in float32, and the first two in mixed_bfloat16 as well. A
+rate counts tokens that are no padding; rates are divided round by round. "input" is `TokenBatches`
+alone, batch by batch through `tf.data` without prefetching: in `fit` it works while the model
+trains, so its share of a step is an upper bound of what it costs.
 Writes benchmarks/results/translation.csv.
 """
 
@@ -54,6 +55,7 @@ FORWARDS = ("two_calls", "concat")
 # Who takes the step; with alpha 0 they have this before their names.
 OURS, HAND, TORCH, INPUT = "rdrop_tf", "by hand", "pytorch", "input"
 PLAIN = "alpha 0, "
+HALF = "mixed_bfloat16"
 # What the input is a share of.
 STEPS = {"a step": f"{OURS}, concat", "a step of alpha 0": f"{PLAIN}{OURS}"}
 Ways = dict[str, Callable[[], object]]
@@ -79,8 +81,8 @@ class Workload:
     rounds: int
     changes: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self) -> Transformer:
-        return Transformer.of_size(self.size, self.vocabulary, **self.changes)
+    def build(self, dtype: str = "float32") -> Transformer:
+        return Transformer.of_size(self.size, self.vocabulary, dtype=dtype, **self.changes)
 
     def sizes(self) -> dict[str, Any]:
         """The arguments that PyTorch's model takes."""
@@ -183,10 +185,11 @@ def ways_of(workload: Workload, batches: list[Batch]) -> Ways:
         f"{PLAIN}{OURS}": rdrop_step(RDropModel(workload.build(), alpha=0.0), batches),
         f"{PLAIN}{HAND}": step_by_hand(workload.build(), batches, 0.0),
     }
-    for forward in FORWARDS:
-        model = RDropModel(workload.build(), alpha=ALPHA, forward=forward)
-        ways[f"{OURS}, {forward}"] = rdrop_step(model, batches)
-    ways[HAND] = step_by_hand(workload.build(), batches, ALPHA)
+    for dtype, suffix in (("float32", ""), (HALF, f", {HALF}")):
+        for forward in FORWARDS:
+            model = RDropModel(workload.build(dtype), alpha=ALPHA, forward=forward)
+            ways[f"{OURS}, {forward}{suffix}"] = rdrop_step(model, batches)
+        ways[f"{HAND}{suffix}"] = step_by_hand(workload.build(dtype), batches, ALPHA)
     return ways
 
 
@@ -219,9 +222,10 @@ def step_by_hand(model: keras.Model, batches: list[Batch], alpha: float) -> Call
     @tf.function(input_signature=data.element_spec)
     def step(x: dict[str, tf.Tensor], labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            first = model(x, training=True)
+            first = tf.cast(model(x, training=True), tf.float32)
             if alpha:
-                loss = loss_by_hand(first, model(x, training=True), labels, mask, alpha)
+                second = tf.cast(model(x, training=True), tf.float32)
+                loss = loss_by_hand(first, second, labels, mask, alpha)
             else:
                 loss = mean_over_tokens(cross_entropy(first, labels), mask)
         variables = model.trainable_variables
@@ -366,7 +370,7 @@ def _columns(name: str, values: list[float]) -> report.Row:
 
 def line(row: report.Row) -> str:
     """One printed line of figures."""
-    text = f"  {row['way']:20s} {row['milliseconds']:8.1f} ms"
+    text = f"  {row['way']:36s} {row['milliseconds']:8.1f} ms"
     if row["way"] == INPUT:
         return text + "".join(f"  {row[f'share of {step}']:.1%} of {step}" for step in STEPS)
     low, high = row["tokens_per_second p10"], row["tokens_per_second p90"]

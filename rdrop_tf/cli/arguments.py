@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rdrop_tf._digests import is_sha256
-from rdrop_tf.recipes import Recipe, find_recipe
+from rdrop_tf.recipes import DTYPES, Recipe, find_recipe
 
 
 class BadUsage(ValueError):  # noqa: N818
@@ -94,6 +94,9 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", type=recipe, metavar="RECIPE", help="see `rdrop recipes`")
     parser.add_argument("--epochs", type=epochs, metavar="E", help="default: the recipe's")
     parser.add_argument(
+        "--dtype", choices=DTYPES, help="what the model computes in; default: the recipe's"
+    )
+    parser.add_argument(
         "--out", type=Path, metavar="DIR", help="a new or empty folder; default: one under runs/"
     )
     add_settings(parser)
@@ -140,6 +143,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     return replace(
         recipe,
         epochs=getattr(args, "epochs", None) or recipe.epochs,
+        dtype=getattr(args, "dtype", None) or recipe.dtype,
         data=_changed(recipe, "data", recipe.data, data),
         model=_changed(recipe, "model", recipe.model, model),
     )

@@ -4,10 +4,10 @@ from rdrop_tf.recipes.digits import DIGITS
 from rdrop_tf.recipes.glue import GLUE
 from rdrop_tf.recipes.images import IMAGES
 from rdrop_tf.recipes.measured import measured
-from rdrop_tf.recipes.recipe import Optimizer, Recipe
+from rdrop_tf.recipes.recipe import DTYPES, Optimizer, Recipe
 from rdrop_tf.recipes.translation import TRANSLATION
 
-__all__ = ["DIGITS", "RECIPES", "Optimizer", "Recipe", "find_recipe", "measured"]
+__all__ = ["DIGITS", "DTYPES", "RECIPES", "Optimizer", "Recipe", "find_recipe", "measured"]
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for recipe in (DIGITS, *GLUE, *IMAGES, *TRANSLATION)

@@ -37,6 +37,10 @@ class Optimizer:
     accumulation: int = 1
 
 
+# Of a model's layers: what they compute in, while their weights are float32.
+DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a run's result, apart from the seed.
@@ -62,8 +66,13 @@ class Recipe:
             one it always is.
         probe_every: The same for the divergence of two passes.
         average: Over how many of the last epochs the weights that are kept and tested are means.
+        dtype: What the model computes in, a name of Keras' dtype policies: "float32", or
+            "mixed_bfloat16" or "mixed_float16", where weights, logits and losses stay float32.
         data: The task's own settings of the data.
         model: The task's own settings of the model.
+
+    Raises:
+        ValueError: If there is no such dtype.
 
     Example:
     >>> from rdrop_tf.recipes import find_recipe
@@ -86,8 +95,13 @@ class Recipe:
     validate_every: int = 1
     probe_every: int = 1
     average: int = 1
+    dtype: str = "float32"
     data: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {self.dtype!r}")
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the recipe as a dict that json can hold."""

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.tasks.precision import LOGITS
 
 
 def tiny_vit(
@@ -62,7 +63,7 @@ def tiny_vit(
         x = _feed_forward_block(x, width, hidden, dropout)
     x = layers.LayerNormalization(epsilon=1e-6)(x)
     x = layers.GlobalAveragePooling1D()(x)
-    logits = layers.Dense(num_classes, name="logits")(x)
+    logits = layers.Dense(num_classes, dtype=LOGITS, name="logits")(x)
     return keras.Model(pixels, logits, name="tiny_vit")
 
 

@@ -16,6 +16,7 @@ from rdrop_tf.tasks.environment import describe_environment
 from rdrop_tf.tasks.logs import EpochLog, StepLog
 from rdrop_tf.tasks.parts import Splits
 from rdrop_tf.tasks.plots import plot_curves
+from rdrop_tf.tasks.precision import dtype_policy
 from rdrop_tf.tasks.progress import Progress, ProgressOfTraining
 from rdrop_tf.tasks.registry import make_task
 from rdrop_tf.tasks.run_folder import RunFolder, read_columns
@@ -110,7 +111,8 @@ def train(
         The final figures, as in the folder's `result.json`.
 
     Raises:
-        ValueError: If the folder holds something, or what is resumed has other settings.
+        ValueError: If the folder holds something, what is resumed has other settings, or
+            `on_nan` does not go with the recipe's dtype.
         FloatingPointError: If the loss is no finite number.
 
     Example:
@@ -127,6 +129,11 @@ def train(
     config = {"recipe": recipe.as_dict(), "alpha": alpha, "seed": seed}
     if on_nan not in ON_NAN:
         raise ValueError(f"on_nan must be one of {', '.join(ON_NAN)}. Received: {on_nan!r}")
+    if on_nan == "skip" and recipe.dtype == "mixed_float16":
+        raise ValueError(
+            "mixed_float16 leaves steps out by itself, with a lower loss scale. Received: "
+            "on_nan='skip': leave it out"
+        )
     strategy = strategy or make_strategy("none")
     if not strategy.is_chief:
         run = RunFolder.of_worker(folder)
@@ -208,7 +215,8 @@ def work_of_an_epoch(alpha: float) -> float:
 def _compiled(task: Task, alpha: float, on_nan: str) -> RDropModel:
     recipe = task.recipe
     steps = recipe.epochs * task.steps_an_epoch
-    network = task.model()
+    with dtype_policy(recipe.dtype):
+        network = task.model()
     model = RDropModel(network, alpha=alpha, forward=recipe.forward, views=task.views)
     optimizer = task.optimizer(network, steps)
     if on_nan == "skip":

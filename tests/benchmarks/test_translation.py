@@ -18,11 +18,13 @@ def test_smoke_mode_writes_every_figure(tmp_path: Path, capsys: pytest.CaptureFi
     out = tmp_path / "translation.csv"
     translation.main(["--smoke", "--torch-python", "", "--out", str(out)])
     rows = list(csv.DictReader(out.read_text().splitlines()))
-    both = (translation.OURS, translation.HAND)
+    both, half = (translation.OURS, translation.HAND), translation.HALF
     assert [row["way"] for row in rows] == [
         *(translation.PLAIN + way for way in both),
         *(f"{translation.OURS}, {forward}" for forward in translation.FORWARDS),
         translation.HAND,
+        *(f"{translation.OURS}, {forward}, {half}" for forward in translation.FORWARDS),
+        f"{translation.HAND}, {half}",
         translation.INPUT,
     ]
     assert all(float(row["tokens_per_second"]) > 0 for row in rows[:-1])

@@ -71,11 +71,12 @@ def test_without_options_a_recipe_is_as_it_is(name: str) -> None:
 def test_options_reach_the_recipe() -> None:
     digest = "Ab" * 32
     line = "mrpc-bert-base --epochs 3 --data files --strict --preset random-tiny --lora 4"
-    line += f" --sha256 {digest}"
+    line += f" --sha256 {digest} --dtype mixed_bfloat16"
     recipe, found = find_recipe("mrpc-bert-base"), _recipe_of(line)
     assert found == dataclasses.replace(
         recipe,
         epochs=3,
+        dtype="mixed_bfloat16",
         data={**recipe.data, "folder": "files", "strict": True},
         model={**recipe.model, "preset": "random-tiny", "sha256": digest.lower(), "lora": 4},
     )
@@ -116,6 +117,7 @@ def test_any_setting_of_a_recipe_can_be_changed() -> None:
         ("batchsize=3", r"got batchsize, and 'multi30k/en-de' has alpha, average, batch_size"),
         ("batch_size.x=3", r"got batch_size.x, and batch_size has none"),
         ("batch_size=half", r'batch_size must be of the kind of .*, 2048; got "half"'),
+        ("dtype=half", r"dtype must be one of float32, mixed_bfloat16, mixed_float16; got 'half'"),
         ("data.lower=1", r"data.lower must be of the kind of .*, false; got 1"),
         ("batch_size=true", r"batch_size must be of the kind of .*, 2048; got true"),
     ],

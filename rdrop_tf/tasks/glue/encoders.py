@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import keras
+
 from rdrop_tf._optional import require
 from rdrop_tf.tasks.presets import load_preset
 
@@ -65,7 +67,7 @@ def load_classifier(
     lora: int | None = None,
     sha256: str | None = None,
 ) -> Any:
-    """Makes a KerasHub text classifier with a new head.
+    """Makes a KerasHub text classifier with a new head, in Keras' dtype policy of the moment.
 
     Args:
         preset: A KerasHub preset's name or handle, a folder in KerasHub's or the Hugging Face
@@ -100,7 +102,10 @@ def load_classifier(
         classifier = load_preset(
             preset,
             lambda: keras_hub.models.TextClassifier.from_preset(
-                preset, num_classes=outputs, preprocessor=preprocessor
+                preset,
+                num_classes=outputs,
+                preprocessor=preprocessor,
+                dtype=keras.config.dtype_policy(),
             ),
             kind=KIND,
             sha256=sha256,

@@ -32,6 +32,7 @@ from rdrop_tf.tasks.glue.tokens import (
 )
 from rdrop_tf.tasks.glue.tsv_split import read_tsv_split
 from rdrop_tf.tasks.parts import Examples, Splits, take
+from rdrop_tf.tasks.precision import in_float32
 from rdrop_tf.tasks.task import ACCURACY, Metric, Task
 from rdrop_tf.tasks.training_batches import Grouping, Transform
 
@@ -208,9 +209,8 @@ class Glue(Task):
     def model(self) -> keras.Model:
         """Builds the classifier's graph on token ids; it shares the KerasHub task's weights."""
         self._classifier = self.classifier(self._preprocessor)
-        return keras.Model(
-            self._classifier.input, self._classifier.output, name=self._classifier.name
-        )
+        logits = in_float32(self._classifier.output)
+        return keras.Model(self._classifier.input, logits, name=self._classifier.name)
 
     def classifier(self, preprocessor: Any) -> Any:
         """Makes the KerasHub task."""

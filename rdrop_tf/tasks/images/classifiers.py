@@ -8,6 +8,7 @@ import keras
 from rdrop_tf._optional import require
 from rdrop_tf._typing import Tensor
 from rdrop_tf.tasks.images.resized_backbone import resized_backbone
+from rdrop_tf.tasks.precision import in_float32
 from rdrop_tf.tasks.presets import load_preset
 
 # What KerasHub's backbones call the rate of the dropout between their layers.
@@ -26,7 +27,7 @@ def load_image_classifier(
 
     The preset's scaling of pixels becomes a layer, so the model takes raw pixels. Where
     `image_size` is not the preset's, a backbone of that size takes over its weights, see
-    `resized_backbone`.
+    `resized_backbone`. Its layers compute in Keras' dtype policy of the moment.
 
     Args:
         preset: A KerasHub preset's name or handle, or a folder in KerasHub's layout.
@@ -69,16 +70,19 @@ def load_image_classifier(
     config["backbone"] = resized_backbone(loaded.backbone, image_size, backbone_settings)
     classifier = type(loaded).from_config({**config, **head_settings})
     # A task of KerasHub compiles itself, also where a saved model is loaded.
-    network = keras.Model(classifier.inputs, classifier.outputs, name="classifier")
+    network = keras.Model(classifier.input, classifier.output, name="classifier")
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
-    return keras.Model(pixels, network(_scaled(pixels, converter)), name="image_classifier")
+    logits = in_float32(network(_scaled(pixels, converter)))
+    return keras.Model(pixels, logits, name="image_classifier")
 
 
 def _loaded(preset: str, num_classes: int, sha256: str | None) -> Any:
     import keras_hub
 
     def load() -> Any:
-        return keras_hub.models.ImageClassifier.from_preset(preset, num_classes=num_classes)
+        return keras_hub.models.ImageClassifier.from_preset(
+            preset, num_classes=num_classes, dtype=keras.config.dtype_policy()
+        )
 
     return load_preset(preset, load, kind="an image classifier", sha256=sha256)
 

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from rdrop_tf._typing import Tensor
+from rdrop_tf.tasks.precision import LOGITS
 
 
 def wide_resnet(
@@ -54,7 +55,7 @@ def wide_resnet(
             x = _block(x, features * width, strides, dropout)
     x = _normalised(x)
     x = layers.GlobalAveragePooling2D()(x)
-    logits = layers.Dense(num_classes, name="logits")(x)
+    logits = layers.Dense(num_classes, dtype=LOGITS, name="logits")(x)
     return keras.Model(pixels, logits, name=f"wide_resnet_{depth}_{width}")
 
 

@@ -15,6 +15,7 @@ import pytest
 from rdrop_tf.metrics import glue_metrics
 from rdrop_tf.tasks import RunResult, evaluate, make_task, predict, train, write_submissions
 from rdrop_tf.tasks.glue.task import Glue
+from rdrop_tf.tasks.precision import dtype_policy
 from rdrop_tf.tasks.run_folder import read_columns
 from tests.tasks.glue.texts import glue_recipe
 
@@ -317,3 +318,19 @@ def test_data_that_moved_are_named(sst2: Run, data: Path, tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
     (told,) = write_submissions(sst2.path, tmp_path, str(data))
     assert re.search(r"SST-2\.tsv: 5 rows; gluebenchmark\.com wants the 1821", told)
+
+
+def test_the_preset_computes_in_the_recipes_dtype(data: Path, preset: Path, tmp_path: Path) -> None:
+    recipe = glue_recipe("mrpc-small", data, str(preset))
+    with dtype_policy("mixed_bfloat16"):
+        model = Glue(recipe).model()
+    whole = Glue(recipe).model()
+    kernels = [layer for layer in model._flatten_layers() if hasattr(layer, "kernel")]
+    assert {layer.compute_dtype for layer in kernels} == {"bfloat16"}
+    assert model.output.dtype == "float32"
+    for half, full in zip(model.weights[:-4], whole.weights[:-4], strict=True):
+        np.testing.assert_array_equal(half, full, err_msg=half.path)  # the preset's, in float32
+    run = replace(recipe, dtype="mixed_bfloat16")
+    result = train(run, alpha=1.0, seed=0, folder=tmp_path)
+    assert evaluate(tmp_path).figures["last"]["test"]["accuracy"] == result.test
+    assert list(predict(tmp_path, ["yes it is.\tit is.", "no.\tnot at all."]))

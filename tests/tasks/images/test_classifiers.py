@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rdrop_tf import RDropModel
 from rdrop_tf.tasks.images.classifiers import load_image_classifier
+from rdrop_tf.tasks.precision import dtype_policy
 
 keras_hub = pytest.importorskip("keras_hub")
 
@@ -257,3 +258,17 @@ def test_a_size_that_patches_do_not_tile(preset: str) -> None:
         match=r"multiple of the backbone's patch size; got image_size=18 and patches of 4: .* 20",
     ):
         _load(preset, image_size=18)
+
+
+@pytest.mark.parametrize("image_size", [SIZE, 2 * SIZE])
+def test_it_computes_in_the_dtype_policy_of_the_moment(preset: str, image_size: int) -> None:
+    with dtype_policy("mixed_bfloat16"):
+        half = load_image_classifier(preset, num_classes=CLASSES, image_size=image_size)
+    full = load_image_classifier(preset, num_classes=CLASSES, image_size=image_size)
+    kernels = [layer for layer in half._flatten_layers() if hasattr(layer, "kernel")]
+    assert {layer.compute_dtype for layer in kernels} == {"bfloat16"}
+    assert half.output.dtype == "float32"
+    half.set_weights(full.get_weights())  # the new heads differ
+    pixels = np.random.default_rng(0).integers(0, 256, (2, image_size, image_size, 3))
+    # Each of some dozens of operations rounds values around 1 by up to 2**-9.
+    np.testing.assert_allclose(half(pixels), full(pixels), atol=48 * 2**-9)
