@@ -130,6 +130,12 @@ def graphs_run_by(runner: GraphRunner) -> Iterator[None]:
                 del Functional._run_through_graph
 
 
+def py_dataset_batches(batches: keras.utils.PyDataset) -> Any:
+    """Returns the batches of a PyDataset as the `tf.data.Dataset` that Keras makes of it."""
+    adapter = keras.src.trainers.data_adapters.py_dataset_adapter.PyDatasetAdapter(batches)
+    return adapter.get_tf_dataset()
+
+
 def global_seed() -> list[int] | None:
     """Returns what random functions without a seed draw from; None before the first has drawn."""
     generator = keras.src.backend.common.global_state.get_global_attribute("global_seed_generator")

@@ -7,6 +7,7 @@ from rdrop_tf.data.epoch_data import EpochData, Share
 from rdrop_tf.data.numbered_epochs import NumberedEpochs, SimilarSizes
 from rdrop_tf.data.record_files import RecordFiles, write_records
 from rdrop_tf.data.shards import Shards, write_shards
+from rdrop_tf.data.untuned import untuned
 
 __all__ = [
     "ArrayEpochs",
@@ -18,6 +19,7 @@ __all__ = [
     "Share",
     "SimilarSizes",
     "epoch_data",
+    "untuned",
     "write_records",
     "write_shards",
 ]

@@ -9,7 +9,8 @@ from typing import Any
 
 import keras
 
-from rdrop_tf.data import EpochData, Share
+from rdrop_tf._keras import py_dataset_batches
+from rdrop_tf.data import EpochData, Share, untuned
 from rdrop_tf.models.strategy import is_chief, worker_count
 
 
@@ -47,21 +48,40 @@ def batches_of_epoch(model: keras.Model, data: EpochData, epoch: int, batch: int
     """
     workers = worker_count(model)
     if workers == 1:
-        return data.rest(epoch, batch)
+        return untuned(_pipeline(data.rest(epoch, batch)))
     strategy = model._distribute_strategy
     replicas = strategy.num_replicas_in_sync
     count = replicas // workers
     probed = data.shared(epoch, batch, Share(0, count, replicas))
     if probed is None:
-        return for_workers(model, data.rest(epoch, batch))
+        return for_workers(model, untuned(data.rest(epoch, batch)))
 
     def own(context: Any) -> Any:
-        return data.shared(epoch, batch, Share(context.input_pipeline_id * count, count, replicas))
+        share = Share(context.input_pipeline_id * count, count, replicas)
+        return untuned(data.shared(epoch, batch, share))
 
     rows = strategy.distribute_datasets_from_function(own)
     # TensorFlow counts each replica's turn, Keras the batches.
     rows._cardinality = data.batches(epoch) - batch
     return rows
+
+
+def _pipeline(batches: Any) -> Any:
+    """Makes the pipeline that Keras would make of a plain PyDataset, to have a say in it."""
+    plain = keras.utils.PyDataset
+    if (
+        keras.backend.backend() != "tensorflow"
+        or not isinstance(batches, plain)
+        or batches.workers > 1
+        or batches.use_multiprocessing
+        or type(batches).on_epoch_begin is not plain.on_epoch_begin
+        or type(batches).on_epoch_end is not plain.on_epoch_end
+    ):
+        return batches
+    import tensorflow as tf
+
+    count = tf.data.experimental.assert_cardinality(len(batches))
+    return py_dataset_batches(batches).apply(count)
 
 
 def for_workers(model: keras.Model, data: Any) -> Any:

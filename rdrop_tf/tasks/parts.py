@@ -10,6 +10,7 @@ from keras import ops, tree
 from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested
+from rdrop_tf.data import untuned
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -41,7 +42,7 @@ class Stream:
 
     def batched(self, batch_size: int) -> "tf.data.Dataset":
         """Returns batches (x, y) of the rows in their order."""
-        return self.source.batch(batch_size)
+        return untuned(self.source.batch(batch_size))
 
     def shuffled(self, seed: int) -> "tf.data.Dataset":
         """Returns the rows (x, y) in an order that follows from the seed; a buffer is shuffled."""
@@ -85,7 +86,7 @@ class NumberedRows:
 
         numbers = tf.data.Dataset.range(self.rows).batch(batch_size)
         read = tf.autograph.experimental.do_not_convert(self.read)
-        return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)
+        return untuned(numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1))
 
     def first(self, rows: int) -> "NumberedRows":
         """Returns the first rows."""
@@ -150,7 +151,7 @@ def predictions(
         The targets and the predictions, in the part's order.
     """
     if isinstance(part, Examples):
-        return part.y, np.asarray(model.predict(part.x, batch_size=batch_size, verbose=0))
+        return part.y, _predictions(model, part.x, batch_size)
     targets, predicted = [], []
     for x, y in part.batched(batch_size):
         targets.append(ops.convert_to_numpy(y))
@@ -160,6 +161,18 @@ def predictions(
         batches = part.batched(batch_size).map(lambda x, y: x)
         predicted.append(np.asarray(model.predict(batches, verbose=0)))
     return np.concatenate(targets), np.concatenate(predicted)
+
+
+def _predictions(model: keras.Model, x: Nested, batch_size: int) -> NDArray[Any]:
+    if keras.backend.backend() != "tensorflow":
+        return np.asarray(model.predict(x, batch_size=batch_size, verbose=0))
+    import tensorflow as tf
+
+    # As Keras makes of arrays, but for the tuning.
+    batches = untuned(tf.data.Dataset.from_tensor_slices((x,)).batch(batch_size).prefetch(2))
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return np.asarray(model.predict(batches.with_options(options), verbose=0))
 
 
 def _as_the_backend_takes_it(x: Nested) -> Nested:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rdrop_tf.data import untuned
 from rdrop_tf.tasks.parts import Examples
 
 # Batches are cut to a multiple of this many tokens.
@@ -40,7 +41,7 @@ def _in_parallel(preprocessor: Any, columns: tuple[NDArray[Any], ...]) -> Any:
     """Turns many rows into batches of tokens; to compile it takes longer than a few rows do."""
     import tensorflow as tf
 
-    return (
+    return untuned(
         tf.data.Dataset.from_tensor_slices((columns,))
         .batch(ROWS_AT_ONCE)
         .map(lambda columns: preprocessor.call(columns), num_parallel_calls=tf.data.AUTOTUNE)

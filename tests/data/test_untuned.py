@@ -1,0 +1,84 @@
+"""Pipelines without the thread that tunes them, which TensorFlow waits for."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from rdrop_tf import RDropModel
+from rdrop_tf.data import ArrayEpochs, DatasetEpochs, EpochData, untuned
+from rdrop_tf.models.workers import batches_of_epoch
+
+tf = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.tensorflow
+
+X, Y = np.arange(10.0, dtype="float32").reshape(5, 2), np.arange(5) % 3
+
+
+def _rows() -> Any:
+    return tf.data.Dataset.from_tensor_slices((X, Y)).batch(2)
+
+
+def _content(dataset: Any) -> list[Any]:
+    return [np.asarray(leaf).tolist() for batch in dataset for leaf in batch]
+
+
+def test_the_rows_and_other_options_stay() -> None:
+    options = tf.data.Options()
+    options.deterministic = False
+    made = untuned(_rows().with_options(options))
+    assert made.options().autotune.enabled is False
+    assert made.options().deterministic is False
+    assert _content(made) == _content(_rows())
+
+
+def test_what_its_maker_says_stays() -> None:
+    options = tf.data.Options()
+    options.autotune.enabled = True
+    assert untuned(_rows().with_options(options)).options().autotune.enabled is True
+
+
+def test_what_is_no_pipeline_stays() -> None:
+    assert untuned(X) is X
+
+
+@pytest.mark.parametrize(
+    "data",
+    [DatasetEpochs(_rows()), ArrayEpochs((X, Y), 2, shuffle=False)],
+    ids=["data set", "arrays"],
+)
+def test_the_epochs_of_a_training_are_not_tuned(data: EpochData) -> None:
+    rdrop = RDropModel(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]))
+    made = batches_of_epoch(rdrop, data, epoch=0, batch=1)
+    assert made.options().autotune.enabled is False
+    assert int(made.cardinality()) == 2
+    assert _content(made) == _content(_rows())[2:]
+
+
+def test_a_pydataset_with_hooks_or_workers_is_left_to_keras() -> None:
+    class Hooked(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> Any:
+            return X, Y
+
+        def on_epoch_end(self) -> None:
+            pass
+
+    class Epochs(EpochData):
+        def __init__(self, made: Any) -> None:
+            self.made = made
+
+        def batches(self, epoch: int) -> int:
+            return 1
+
+        def rest(self, epoch: int, batch: int = 0) -> Any:
+            return self.made
+
+    rdrop = RDropModel(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]))
+    rows = ArrayEpochs((X, Y), 5).rest(0)
+    rows.workers = 2
+    for made in (Hooked(), rows):
+        assert batches_of_epoch(rdrop, Epochs(made), epoch=0, batch=0) is made
