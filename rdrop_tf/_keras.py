@@ -136,6 +136,22 @@ def py_dataset_batches(batches: keras.utils.PyDataset) -> Any:
     return adapter.get_tf_dataset()
 
 
+def array_batches(x: Any, y: Any, sample_weight: Any, batch_size: int) -> Any:
+    """Returns batches of arrays as the `tf.data.Dataset` that Keras makes of them.
+
+    None where they are no arrays.
+    """
+    adapters = keras.src.trainers.data_adapters
+    parts = (x, y, sample_weight)
+    if not adapters.array_data_adapter.can_convert_arrays(parts):
+        return None
+    import tensorflow as tf
+
+    adapter = adapters.ArrayDataAdapter(*parts, batch_size=batch_size)
+    count = tf.data.experimental.assert_cardinality(adapter.num_batches)
+    return adapter.get_tf_dataset().apply(count)
+
+
 def global_seed() -> list[int] | None:
     """Returns what random functions without a seed draw from; None before the first has drawn."""
     generator = keras.src.backend.common.global_state.get_global_attribute("global_seed_generator")

@@ -27,7 +27,7 @@ def untuned(dataset: Any) -> Any:
         return dataset
     import tensorflow as tf
 
-    if dataset.options().autotune.enabled is not None:
+    if dataset.options().autotune != tf.data.experimental.AutotuneOptions():
         return dataset
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import keras
 
 from rdrop_tf.data import EpochData
-from rdrop_tf.models.workers import batches_of_epoch
+from rdrop_tf.models.workers import batches_of_epoch, validation_by_epoch
 
 if TYPE_CHECKING:
     from rdrop_tf.models.rdrop_model import RDropModel
@@ -94,6 +94,10 @@ def fit_by_epoch(
     given = options.pop("callbacks", None)
     if isinstance(given, keras.callbacks.CallbackList):
         raise ValueError(_LIST)
+    weighs_classes = options.get("class_weight") is not None
+    if options.get("validation_data") is not None:
+        size = options.get("validation_batch_size") or options.get("batch_size") or 32
+        options["validation_data"] = validation_by_epoch(model, options["validation_data"], size)
     epochs, verbose = options.pop("epochs", 1), options.pop("verbose", "auto")
     found = None if resumes is None else resumes.find_place(model)
     begins = Place(options.pop("initial_epoch", 0))
@@ -120,7 +124,7 @@ def fit_by_epoch(
         for epoch in left:
             first = place.batch if epoch == place.epoch else 0
             fit(
-                batches_of_epoch(model, data, epoch, first),
+                batches_of_epoch(model, data, epoch, first, weighs_classes),
                 callbacks=callbacks,
                 initial_epoch=epoch,
                 epochs=epoch + 1,

@@ -36,7 +36,8 @@ def preprocessed(
         shuffle: Whether to shuffle the samples before each epoch. A data set keeps its order.
     """
     if isinstance(x, keras.utils.PyDataset):
-        return _MappedDataset(model, x)
+        has_hook = type(x).on_epoch_end is not keras.utils.PyDataset.on_epoch_end
+        return (_FollowedDataset if has_hook else _MappedDataset)(model, x)
     if hasattr(x, "map") and hasattr(x, "element_spec"):
         return x.map(model.preprocess_samples)
     if hasattr(x, "__next__"):
@@ -162,6 +163,10 @@ class _MappedDataset(keras.utils.PyDataset):
         batch = keras.tree.map_structure(_listed, self._source[index])
         batch = keras.utils.unpack_x_y_sample_weight(batch)
         return _to_numpy(self._model.preprocess_samples(*batch))
+
+
+class _FollowedDataset(_MappedDataset):
+    """The same of a data set that does something between epochs."""
 
     def on_epoch_end(self) -> None:
         self._source.on_epoch_end()

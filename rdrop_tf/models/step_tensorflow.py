@@ -106,7 +106,6 @@ class TensorFlowStep(_Base):
     def _step(self, data: Nested, passes: int) -> None:
         import tensorflow as tf
 
-        self._traced_steps.note()  # by turns it is that of a branch
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         before = figures(self) if self.skips_non_finite else {}
         with _OwnNoise(self), tf.GradientTape() as tape:

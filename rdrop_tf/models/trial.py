@@ -12,6 +12,7 @@ from rdrop_tf.layers.saved_model_seeds import draws
 from rdrop_tf.models.draws import listen
 from rdrop_tf.models.graphs import Call
 from rdrop_tf.models.made_up import weights_like
+from rdrop_tf.models.traced_steps import unregister
 
 # Two runs of the same arithmetic may be rounded apart on a GPU, relative to the largest value.
 _TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
@@ -65,9 +66,11 @@ def _seen_in_graph(call: Call, values: list[tuple[keras.Variable, Tensor]]) -> s
 
     masks = _masks_of(call)
     with listen() as heard:
-        graph = tf.function(run, autograph=False).get_concrete_function().graph.as_graph_def()
+        graph = tf.function(run, autograph=False).get_concrete_function().graph
     _restore(masks)
-    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+    unregister(lambda registered: registered is graph)
+    read = graph.as_graph_def()
+    nodes = [*read.node, *(node for f in read.library.function for node in f.node_def)]
     if heard.fresh or heard.frozen or any(draws(node) for node in nodes):
         return "draws noise"
     if any("Assign" in node.op for node in nodes):

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from rdrop_tf._keras import py_dataset_batches
+from rdrop_tf._keras import array_batches, py_dataset_batches
 from rdrop_tf.data import EpochData, Share, untuned
 from rdrop_tf.models.strategy import is_chief, worker_count
 
@@ -37,7 +37,9 @@ def goes_by_epoch(model: keras.Model, x: Any, options: dict[str, Any]) -> bool:
     return True
 
 
-def batches_of_epoch(model: keras.Model, data: EpochData, epoch: int, batch: int) -> Any:
+def batches_of_epoch(
+    model: keras.Model, data: EpochData, epoch: int, batch: int, weighs_classes: bool = False
+) -> Any:
     """Returns what `fit` takes of an epoch: of several workers each reads its own rows, if it can.
 
     Args:
@@ -45,16 +47,23 @@ def batches_of_epoch(model: keras.Model, data: EpochData, epoch: int, batch: int
         data: Its data.
         epoch: The number of the epoch.
         batch: The number of its first batch.
+        weighs_classes: Whether `fit` has a `class_weight`, which Keras looks up otherwise in what
+            it made a pipeline of by itself.
     """
     workers = worker_count(model)
+
+    def rest() -> Any:
+        batches = data.rest(epoch, batch)
+        return untuned(batches if weighs_classes else _pipeline(batches))
+
     if workers == 1:
-        return untuned(_pipeline(data.rest(epoch, batch)))
+        return rest()
     strategy = model._distribute_strategy
     replicas = strategy.num_replicas_in_sync
     count = replicas // workers
     probed = data.shared(epoch, batch, Share(0, count, replicas))
     if probed is None:
-        return for_workers(model, untuned(data.rest(epoch, batch)))
+        return for_workers(model, rest())
 
     def own(context: Any) -> Any:
         share = Share(context.input_pipeline_id * count, count, replicas)
@@ -64,6 +73,23 @@ def batches_of_epoch(model: keras.Model, data: EpochData, epoch: int, batch: int
     # TensorFlow counts each replica's turn, Keras the batches.
     rows._cardinality = data.batches(epoch) - batch
     return rows
+
+
+def validation_by_epoch(model: keras.Model, data: Any, batch_size: int) -> Any:
+    """Returns validation data that each epoch's `fit` makes an iterator of.
+
+    Args:
+        model: What is trained.
+        data: As `fit` takes them.
+        batch_size: Rows a batch, of arrays.
+    """
+    if keras.backend.backend() != "tensorflow" or worker_count(model) > 1:
+        return data
+    if isinstance(data, tuple):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        made = array_batches(x, y, sample_weight, batch_size)
+        return data if made is None else untuned(made)
+    return untuned(data)
 
 
 def _pipeline(batches: Any) -> Any:
@@ -80,8 +106,8 @@ def _pipeline(batches: Any) -> Any:
         return batches
     import tensorflow as tf
 
-    count = tf.data.experimental.assert_cardinality(len(batches))
-    return py_dataset_batches(batches).apply(count)
+    made, count = py_dataset_batches(batches), batches.num_batches
+    return made if count is None else made.apply(tf.data.experimental.assert_cardinality(count))
 
 
 def for_workers(model: keras.Model, data: Any) -> Any:

@@ -32,7 +32,9 @@ def dtype_policy(name: str) -> Iterator[None]:
 
 
 def in_float32(logits: Tensor) -> Tensor:
-    """Casts a model's symbolic output, by a layer: softmax and losses want its digits.
+    """Has a model's logits in float32: softmax and losses want their digits.
+
+    Where they come from a dense layer, that computes in float32; others are cast.
 
     Args:
         logits: What a functional model ends with.
@@ -42,4 +44,8 @@ def in_float32(logits: Tensor) -> Tensor:
     """
     if keras.backend.standardize_dtype(logits.dtype) == LOGITS:
         return logits
+    head = logits._keras_history.operation
+    if isinstance(head, keras.layers.Dense):
+        head.dtype_policy = keras.DTypePolicy(LOGITS)
+    # What is known of the tensor goes on to be half precision.
     return keras.layers.Activation("linear", dtype=LOGITS, name="in_float32")(logits)

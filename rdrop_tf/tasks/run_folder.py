@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+from rdrop_tf.recipes import Recipe
+
 EpochCurves = dict[str, list[float | None]]
 
 
@@ -81,7 +83,7 @@ class RunFolder:
             return cls.create(path)
         run = cls(path)
         # Read back, as a tuple comes out of a file as a list.
-        wanted, found = json.loads(json.dumps(config)), run.read_json("config.json")
+        wanted, found = _plain(config), _with_defaults(run.read_json("config.json"))
         if wanted != found:
             raise ValueError(
                 f"a run goes on with the settings it began with; got {path} with "
@@ -185,6 +187,19 @@ class RunFolder:
         """Reads a json file."""
         content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
         return content
+
+
+def _plain(config: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(config))
+
+
+def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """Adds what recipes had no word for when the run began."""
+    try:
+        recipe = Recipe.from_dict(config["recipe"])
+    except (KeyError, TypeError):
+        return config
+    return {**config, "recipe": _plain(recipe.as_dict())}
 
 
 def _difference(found: Any, wanted: Any, name: str = "") -> str:

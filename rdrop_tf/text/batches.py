@@ -62,11 +62,12 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         shuffle: Whether to draw the order.
         redraw: Of an epoch's number, token ids of all pairs to use in it; None keeps `source`
             and `target`.
-        **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
+        **kwargs: `workers` (threads) and `max_queue_size` of `keras.utils.PyDataset`.
 
     Raises:
         ValueError: If there is no pair, the sides have different numbers of texts, a pair is
-            longer than `tokens` (with its end), or a number is below its least value.
+            longer than `tokens` (with its end), a number is below its least value, or other
+            processes are to make the batches.
 
     Example:
     >>> batches = TokenBatches([[5, 6, 7], [5]], [[8, 9], [8]], tokens=8, buckets=1)
@@ -90,6 +91,11 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         redraw: Callable[[int], tuple[Rows, Rows]] | None = None,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("use_multiprocessing"):
+            raise ValueError(
+                "batches must be made in this process, which moves on when all are read. Received: "
+                "use_multiprocessing=True: leave it out, `workers` are threads then"
+            )
         super().__init__(**kwargs)
         self._plain = (_arrays(source), _arrays(target))
         self._tokens, self._seed, self._shuffle = tokens, seed, shuffle
@@ -217,7 +223,7 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         """
         if self._begun and not self._unread:
             self.move_to(self._epoch + 1)
-        self._begun = False
+        self._begun, self._unread = False, set(range(len(self)))
 
     def tf_dataset(self) -> Any:
         """Returns what is left of this epoch as a `tf.data.Dataset` whose lengths may vary.

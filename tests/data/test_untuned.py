@@ -8,7 +8,7 @@ import pytest
 
 from rdrop_tf import RDropModel
 from rdrop_tf.data import ArrayEpochs, DatasetEpochs, EpochData, untuned
-from rdrop_tf.models.workers import batches_of_epoch
+from rdrop_tf.models.workers import batches_of_epoch, validation_by_epoch
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tensorflow
@@ -39,6 +39,12 @@ def test_what_its_maker_says_stays() -> None:
     assert untuned(_rows().with_options(options)).options().autotune.enabled is True
 
 
+def test_a_budget_that_its_maker_sets_stays() -> None:
+    options = tf.data.Options()
+    options.autotune.cpu_budget = 1
+    assert untuned(_rows().with_options(options)).options().autotune.enabled is None
+
+
 def test_what_is_no_pipeline_stays() -> None:
     assert untuned(X) is X
 
@@ -56,6 +62,56 @@ def test_the_epochs_of_a_training_are_not_tuned(data: EpochData) -> None:
     assert _content(made) == _content(_rows())[2:]
 
 
+def test_validation_is_not_tuned_either() -> None:
+    rdrop = RDropModel(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]))
+    for data in ((X, Y), (X, Y, np.ones(5)), _rows()):
+        made = validation_by_epoch(rdrop, data, 2)
+        assert made.options().autotune.enabled is False
+        assert [len(batch[1]) for batch in made] == [2, 2, 1]
+    generator = (batch for batch in [(X, Y)])
+    assert validation_by_epoch(rdrop, generator, 2) is generator
+
+
+def test_class_weights_are_those_of_arrays_where_some_classes_have_none() -> None:
+    losses = []
+    for data in ((X, Y), (ArrayEpochs((X, Y), 2, shuffle=False),)):
+        keras.utils.set_random_seed(0)
+        rdrop = RDropModel(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), alpha=0.0)
+        rdrop.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        options = {"class_weight": {0: 3.0}, "validation_data": (X, Y), "shuffle": False}
+        history = rdrop.fit(*data, batch_size=2 if len(data) == 2 else None, verbose=0, **options)
+        losses.append([history.history[name] for name in ("loss", "val_loss")])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
+
+
+class Counted(keras.utils.PyDataset):
+    """Knows its length by the property alone."""
+
+    num_batches = 3
+
+    def __getitem__(self, index: int) -> Any:
+        return X[index : index + 1], Y[index : index + 1]
+
+
+def test_a_pydataset_with_its_number_of_batches_alone() -> None:
+    rdrop = RDropModel(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]))
+    made = batches_of_epoch(rdrop, _Epochs(Counted()), epoch=0, batch=0)
+    assert made.options().autotune.enabled is False
+    assert int(made.cardinality()) == 3
+    assert len(list(made)) == 3
+
+
+class _Epochs(EpochData):
+    def __init__(self, made: Any) -> None:
+        self.made = made
+
+    def batches(self, epoch: int) -> int:
+        return 1
+
+    def rest(self, epoch: int, batch: int = 0) -> Any:
+        return self.made
+
+
 def test_a_pydataset_with_hooks_or_workers_is_left_to_keras() -> None:
     class Hooked(keras.utils.PyDataset):
         def __len__(self) -> int:
@@ -67,18 +123,8 @@ def test_a_pydataset_with_hooks_or_workers_is_left_to_keras() -> None:
         def on_epoch_end(self) -> None:
             pass
 
-    class Epochs(EpochData):
-        def __init__(self, made: Any) -> None:
-            self.made = made
-
-        def batches(self, epoch: int) -> int:
-            return 1
-
-        def rest(self, epoch: int, batch: int = 0) -> Any:
-            return self.made
-
     rdrop = RDropModel(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]))
     rows = ArrayEpochs((X, Y), 5).rest(0)
     rows.workers = 2
     for made in (Hooked(), rows):
-        assert batches_of_epoch(rdrop, Epochs(made), epoch=0, batch=0) is made
+        assert batches_of_epoch(rdrop, _Epochs(made), epoch=0, batch=0) is made

@@ -82,6 +82,63 @@ def test_graphs_of_several_steps_at_once_go_as_well():
     assert _alive(graphs) == []
 
 
+class Subclassed(keras.Model):
+    """Keras traces it once more than a functional model, to build it."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = keras.layers.Dense(8), keras.layers.Dense(3)
+        self.noise = keras.layers.Dropout(0.5)
+
+    def call(self, inputs, training=None):
+        return self.last(self.noise(keras.ops.silu(self.first(inputs)), training=training))
+
+
+def _recurrent():
+    """Has a custom gradient in the body of a loop."""
+    sequence = [keras.Input((4,)), keras.layers.Reshape((4, 1))]
+    head = [keras.layers.LSTM(3, activation="silu"), keras.layers.Dropout(0.1)]
+    return keras.Sequential([*sequence, *head, keras.layers.Dense(3)])
+
+
+def _built_on_silu():
+    layers = [keras.layers.Dense(4, activation="silu"), keras.layers.Dropout(0.1)]
+    return _model(*layers, keras.layers.Dense(3))
+
+
+@pytest.mark.parametrize("make", [Subclassed, _recurrent, _built_on_silu])
+def test_weights_and_slots_go_with_their_model(make):
+    def handles():
+        rdrop = RDropModel(make())
+        _use(rdrop)
+        variables = [*rdrop.variables, *rdrop.optimizer.variables]
+        return [weakref.ref(variable.value.handle) for variable in variables]
+
+    found = handles()
+    gc.collect()
+    assert len(found) > 10
+    assert [handle() for handle in found if handle() is not None] == []
+
+
+def test_a_step_in_a_users_own_function_keeps_its_gradient():
+    rdrop = RDropModel(
+        _model(keras.layers.Activation("silu"), keras.layers.Dropout(0.1), keras.layers.Dense(3))
+    )
+    _use(rdrop)
+
+    @tf.function
+    def logits(x):
+        return rdrop.predict_step((x,))
+
+    x = tf.constant(X)
+    logits(x)
+    rdrop.predict(X[:3], verbose=0)  # traced anew
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = logits(x)
+    assert np.abs(tape.gradient(y, x)).max() > 0
+
+
 @pytest.mark.parametrize("every", [1, 2])
 def test_graphs_of_replicas_go_as_well(mirrored, every):
     graphs = []

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from rdrop_tf.recipes import Recipe
-from rdrop_tf.tasks import RunFolder, evaluate, train
+from rdrop_tf.tasks import RunFolder, evaluate, make_task, train
 from rdrop_tf.tasks.images.wide_resnet import wide_resnet
 from rdrop_tf.tasks.precision import dtype_policy
+from rdrop_tf.tasks.train import _compiled
 from tests.tasks.translation import toy
 
 pytestmark = pytest.mark.tensorflow
@@ -53,14 +54,32 @@ def test_half_precision_learns_what_float32_learns(tiny: Recipe, tmp_path: Path)
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
 
 
-def test_translation(tmp_path: Path) -> None:
+def test_float16_has_a_loss_scale(tiny: Recipe) -> None:
+    for dtype, scales in (("mixed_float16", True), ("mixed_bfloat16", False)):
+        model = _compiled(make_task(replace(tiny, dtype=dtype)), alpha=1.0, on_nan="stop")
+        assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) is scales
+
+
+def test_a_run_of_before_the_setting_goes_on(tiny: Recipe, tmp_path: Path) -> None:
+    settings = {"alpha": 1.0, "seed": 0, "folder": tmp_path}
+    result = train(replace(tiny, epochs=1), **settings)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["recipe"]["dtype"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert train(replace(tiny, epochs=1), resume=True, **settings) == result
+    with pytest.raises(ValueError, match=r"recipe\.dtype='float32', not 'mixed_bfloat16'"):
+        train(replace(tiny, epochs=1, dtype="mixed_bfloat16"), resume=True, **settings)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_translation(dtype: str, tmp_path: Path) -> None:
     (tmp_path / "text").mkdir()
     recipe = toy.recipe(toy.write_files(tmp_path / "text"), epochs=1)
-    recipe = replace(recipe, dtype="mixed_bfloat16")
+    recipe = replace(recipe, dtype=dtype)
     result = train(recipe, alpha=1.0, seed=0, folder=tmp_path / "run")
     assert result.probe_kl > 0
     model = RunFolder.open(tmp_path / "run").load("last")
-    assert ("bfloat16", "float32") in _dtypes(model)
+    assert (dtype.removeprefix("mixed_"), "float32") in _dtypes(model)
     _is_evaluated_as_it_was_tested(tmp_path / "run", result.test)
 
 

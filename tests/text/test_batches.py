@@ -94,7 +94,6 @@ def test_only_an_epoch_that_was_read_ends() -> None:
     batches.on_epoch_end()
     content(batches)
     batches.on_epoch_end()  # was not begun
-    batches.move_to(4)
     batches.on_epoch_begin()
     for i in range(1, len(batches)):
         batches[i]
@@ -102,6 +101,11 @@ def test_only_an_epoch_that_was_read_ends() -> None:
     batches[0]
     batches.on_epoch_end()
     assert batches.epoch == 4
+
+
+def test_other_processes_cannot_make_them() -> None:
+    with pytest.raises(ValueError, match=r"in this process.*Received: use_multiprocessing=True"):
+        TokenBatches(*rows(), tokens=300, workers=2, use_multiprocessing=True)
 
 
 def test_batches_count_that_workers_read_before_an_epoch_is_said_to_begin() -> None:

@@ -70,10 +70,9 @@ def load_image_classifier(
     config["backbone"] = resized_backbone(loaded.backbone, image_size, backbone_settings)
     classifier = type(loaded).from_config({**config, **head_settings})
     # A task of KerasHub compiles itself, also where a saved model is loaded.
-    network = keras.Model(classifier.input, classifier.output, name="classifier")
+    network = keras.Model(classifier.input, in_float32(classifier.output), name="classifier")
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
-    logits = in_float32(network(_scaled(pixels, converter)))
-    return keras.Model(pixels, logits, name="image_classifier")
+    return keras.Model(pixels, network(_scaled(pixels, converter)), name="image_classifier")
 
 
 def _loaded(preset: str, num_classes: int, sha256: str | None) -> Any:
@@ -102,7 +101,8 @@ def _scaled(pixels: Tensor, converter: Any) -> Tensor:
         return pixels
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
-    return keras.layers.Rescaling(scale, offset, name="scaling")(pixels)
+    # In float32: a scale and an offset in half precision would be rounded twice.
+    return keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling")(pixels)
 
 
 def _dropout_settings(

@@ -47,7 +47,7 @@ def wide_resnet(
     if width < 1:
         raise ValueError(f"width must be 1 or more; got width={width}")
     pixels = keras.Input((image_size, image_size, channels), name="pixels")
-    x = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+    x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32")(pixels)
     x = _convolution(x, 16)
     for group, features in enumerate((16, 32, 64)):
         for block in range(blocks):

@@ -235,10 +235,10 @@ class Translation(Task):
     def translator(self, model: keras.Model, beams: int) -> Translator:
         """Makes what translates with a trained model."""
         network = getattr(model, "model", model)  # a Transformer inside an RDropModel
-        kept = self._translators.setdefault((id(network), beams), None)
-        if kept is None:
+        kept = self._translators.get(beams)
+        if kept is None or kept.network is not network:  # a task outlives its models
             settings = self.recipe.model
-            kept = self._translators[id(network), beams] = Translator(
+            kept = self._translators[beams] = Translator(
                 network,
                 self.vocabularies,
                 batch_size=self.evaluation_batch,
@@ -250,7 +250,7 @@ class Translation(Task):
         return kept
 
     @cached_property
-    def _translators(self) -> dict[tuple[int, int], Translator | None]:
+    def _translators(self) -> dict[int, Translator]:
         return {}
 
     def figures(self, y: NDArray[Any], predictions: NDArray[Any]) -> Mapping[str, float]:

@@ -41,6 +41,7 @@ class Translator:
                 f"Transformer of {network.vocabularies} for {(source.size, target.size)}: take "
                 "the vocabularies that it was trained with"
             )
+        self.network = network
         self._vocabularies, self._longest = vocabularies, longest
         if longest is not None:
             options["max_length"] = longest - 1
