@@ -71,15 +71,14 @@ def test_a_run_of_before_the_setting_goes_on(tiny: Recipe, tmp_path: Path) -> No
         train(replace(tiny, epochs=1, dtype="mixed_bfloat16"), resume=True, **settings)
 
 
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-def test_translation(dtype: str, tmp_path: Path) -> None:
+def test_translation(tmp_path: Path) -> None:
     (tmp_path / "text").mkdir()
     recipe = toy.recipe(toy.write_files(tmp_path / "text"), epochs=1)
-    recipe = replace(recipe, dtype=dtype)
+    recipe = replace(recipe, dtype="mixed_bfloat16")
     result = train(recipe, alpha=1.0, seed=0, folder=tmp_path / "run")
     assert result.probe_kl > 0
     model = RunFolder.open(tmp_path / "run").load("last")
-    assert (dtype.removeprefix("mixed_"), "float32") in _dtypes(model)
+    assert ("bfloat16", "float32") in _dtypes(model)
     _is_evaluated_as_it_was_tested(tmp_path / "run", result.test)
 
 
