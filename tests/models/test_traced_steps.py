@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from rdrop_tf import RDropModel
+from rdrop_tf.models import trial
+from rdrop_tf.models.made_up import weights_like
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tensorflow
@@ -118,6 +120,22 @@ def test_weights_and_slots_go_with_their_model(make):
     gc.collect()
     assert len(found) > 10
     assert [handle() for handle in found if handle() is not None] == []
+
+
+def test_a_trial_leaves_none_of_its_made_up_weights(monkeypatch):
+    made = []
+
+    def noted(operation):
+        values = weights_like(operation)
+        made.extend(weakref.ref(value) for _, value in values)
+        return values
+
+    monkeypatch.setattr(trial, "weights_like", noted)
+    layers = [keras.layers.Dense(4, activation="silu"), keras.layers.Dropout(0.1)]
+    assert RDropModel(_model(*layers, keras.layers.Dense(3))).resolved_forward == "shared_prefix"
+    gc.collect()
+    assert len(made) >= 4
+    assert [weight() for weight in made if weight() is not None] == []
 
 
 def test_a_step_in_a_users_own_function_keeps_its_gradient():

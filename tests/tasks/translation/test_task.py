@@ -216,6 +216,17 @@ def test_a_source_beyond_learned_positions_is_cut_and_said(folder: Path) -> None
         list(task.answer_lines(task.model(), [long]))
 
 
+def test_a_task_translates_with_the_model_that_it_is_given(folder: Path) -> None:
+    """A comparison trains one after the other, and keeps none of those before."""
+    task = make_task(recipe(folder))
+    assert isinstance(task, Translation)
+    first, second = task.model(), task.model()
+    translators = [task.translator(model, beams=1) for model in (first, first, second)]
+    assert translators[0] is translators[1]
+    assert [t.network for t in translators] == [first, first, second]
+    assert list(task._translators.values()) == [translators[2]]
+
+
 def test_a_model_of_another_vocabulary_is_refused(folder: Path) -> None:
     from rdrop_tf.text import Transformer
 
