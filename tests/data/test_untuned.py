@@ -1,5 +1,6 @@
 """Pipelines without the thread that tunes them, which TensorFlow waits for."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -8,7 +9,9 @@ import pytest
 
 from rdrop_tf import RDropModel
 from rdrop_tf.data import ArrayEpochs, DatasetEpochs, EpochData, untuned
+from rdrop_tf.models import workers
 from rdrop_tf.models.workers import batches_of_epoch, validation_by_epoch
+from rdrop_tf.tasks.parts import Examples, predictions
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tensorflow
@@ -128,3 +131,42 @@ def test_a_pydataset_with_hooks_or_workers_is_left_to_keras() -> None:
     rows.workers = 2
     for made in (Hooked(), rows):
         assert batches_of_epoch(rdrop, _Epochs(made), epoch=0, batch=0) is made
+
+
+@pytest.fixture
+def tuned(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What every data set that is iterated says of tuning."""
+    seen: list[Any] = []
+    iterate = tf.data.Dataset.__iter__
+
+    def noted(self: Any) -> Any:
+        seen.append(self.options().autotune.enabled)
+        return iterate(self)
+
+    monkeypatch.setattr(tf.data.Dataset, "__iter__", noted)
+    return seen
+
+
+def test_nothing_that_a_training_by_epochs_reads_is_tuned(tuned: list[Any]) -> None:
+    rdrop = RDropModel(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), alpha=0.0)
+    rdrop.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    rdrop.fit(ArrayEpochs((X, Y), 2), epochs=2, validation_data=(X, Y), verbose=0)
+    assert len(tuned) >= 4, "training and validation of two epochs"
+    assert set(tuned) == {False}
+
+
+def test_predictions_of_a_part_are_not_tuned(tuned: list[Any]) -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    y, predicted = predictions(model, Examples(X, Y), 2)
+    assert (y.shape, predicted.shape) == ((5,), (5, 3))
+    assert set(tuned) == {False}
+
+
+def test_rows_that_all_workers_read_are_not_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "worker_count", lambda model: 2)
+    model: Any = SimpleNamespace(_distribute_strategy=SimpleNamespace(num_replicas_in_sync=2))
+    made = batches_of_epoch(model, ArrayEpochs((X, Y), 2, shuffle=False), epoch=0, batch=0)
+    assert made.options().autotune.enabled is False
+    policy = tf.data.experimental.AutoShardPolicy.DATA
+    assert made.options().experimental_distribute.auto_shard_policy == policy
+    assert _content(made) == _content(_rows())
