@@ -130,6 +130,24 @@ def graphs_run_by(runner: GraphRunner) -> Iterator[None]:
                 del Functional._run_through_graph
 
 
+def value_of(x: Any) -> Tensor:
+    """Returns what an array, a tensor or a variable holds, as a tensor with a gradient to it.
+
+    `ops.convert_to_tensor` leaves a variable of TensorFlow a variable.
+    """
+    x = x.value if isinstance(x, keras.Variable) else x
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(x)
+    return keras.ops.convert_to_tensor(x)
+
+
+def untrack(layer: Any, part: Any) -> None:
+    """Lets a layer forget a layer that it holds."""
+    layer._tracker.untrack(part)
+
+
 def py_dataset_batches(batches: keras.utils.PyDataset) -> Any:
     """Returns the batches of a PyDataset as the `tf.data.Dataset` that Keras makes of it."""
     adapter = keras.src.trainers.data_adapters.py_dataset_adapter.PyDatasetAdapter(batches)

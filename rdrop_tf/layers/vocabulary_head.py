@@ -1,11 +1,16 @@
 """The last layer of a language model: from hidden states to the logits of a vocabulary."""
 
+import warnings
 from typing import Any
 
 import keras
+from keras import ops
 
+from rdrop_tf._keras import untrack
 from rdrop_tf._typing import Tensor
-from rdrop_tf.layers.deferral import defer, is_deferring
+from rdrop_tf.layers.kept_hidden import KeptHidden, keep_hidden
+from rdrop_tf.layers.namesake import namesake_before
+from rdrop_tf.losses.checks import is_whole_number
 from rdrop_tf.losses.projection import Projection
 
 
@@ -15,10 +20,12 @@ class VocabularyHead(keras.layers.Layer):
 
     Formula: logits = hidden · kernel + bias.
 
-    An ordinary projection wherever it is called. Where it is the output of a model that
+    An ordinary projection wherever it is called. Where its logits are an output of a model that
     `RDropModel` trains with `SparseCategoricalCrossentropy(from_logits=True)`, the training step
     computes projection, both terms of the loss and their gradient together, for some rows at a
-    time: see `rdrop_tf.losses.linear_rdrop`.
+    time: see `rdrop_tf.losses.linear_rdrop`. The logits of all rows are then made only if something
+    else needs them: a compiled metric (those of the first pass), the model itself, or, in a model
+    that is no functional one, a step that is not compiled (`run_eagerly=True`, Torch).
 
     Args:
         vocabulary_size: Number of classes; with `tied_to` it is the embedding's and left out.
@@ -78,6 +85,7 @@ class VocabularyHead(keras.layers.Layer):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.supports_masking = True
+        self._looks_for_tie = False
         self.kernel: Any = None
         self.bias: Any = None
 
@@ -107,23 +115,36 @@ class VocabularyHead(keras.layers.Layer):
                 regularizer=self.bias_regularizer,
             )
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the layer; made from a config, it first looks for the embedding it is tied to."""
+        if self._looks_for_tie and args:
+            self._tie_to_namesake(args[0])
+        return super().__call__(*args, **kwargs)
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds as the saved layer was; one that looks for its embedding is built when called."""
+        if not self._looks_for_tie:
+            super().build_from_config(config)
+
     def projection(self) -> Projection:
         """Returns the map that this head applies, in its compute dtype."""
         tied = self.tied_to is not None
-        kernel = self.tied_to.embeddings if tied else self.kernel
-        bias = None if self.bias is None else keras.ops.cast(self.bias, self.compute_dtype)
+        kernel = _matrix_of(self.tied_to) if tied else self.kernel
+        bias = None if self.bias is None else ops.cast(self.bias, self.compute_dtype)
         trained = self.tied_to.trainable_variables if tied else self.kernel.trainable
         return Projection(
-            keras.ops.cast(kernel, self.compute_dtype),
+            ops.cast(kernel, self.compute_dtype),
             bias,
             transposed=tied,
             kernel_is_trained=bool(trained),
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Returns the logits; the hidden states while a training step defers them."""
+        """Returns the logits, with which the hidden states travel."""
         projection = self.projection()
-        return defer(inputs, projection) if is_deferring() else projection.logits(inputs)
+        logits = projection.logits(inputs)
+        keep_hidden(logits, KeptHidden(inputs, projection))
+        return logits
 
     def losses_of_own_weights(self) -> list[Tensor]:
         """Returns the regularisation losses of kernel and bias, not of a tied embedding."""
@@ -150,11 +171,42 @@ class VocabularyHead(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "VocabularyHead":
-        """Makes the layer, tied to the embedding of the model that is being made."""
+        """Makes the layer, which its first call ties to the embedding of that name before it."""
         config = dict(config)
-        if config.get("tied_to") is not None:
+        tied = config.get("tied_to") is not None
+        if tied:
             config["tied_to"] = keras.saving.deserialize_keras_object(config["tied_to"])
-        return cls(**config)
+        head = cls(**config)
+        head._looks_for_tie = tied
+        return head
+
+    def _tie_to_namesake(self, hidden: Any) -> None:
+        """Ties to the embedding from which symbolic hidden states come.
+
+        The config holds an embedding of its own: loading a file makes it that of the model, but
+        `clone_model`, `model_from_json` and the like make a copy.
+        """
+        self._looks_for_tie = False
+        # Keras says of every layer that a config has made that it is built.
+        self.built = False
+        found = namesake_before(hidden, self.tied_to)
+        if found is None and not self.tied_to.built:
+            warnings.warn(
+                f"The VocabularyHead '{self.name}' was tied to the embedding "
+                f"'{self.tied_to.name}', and no embedding of that name comes before it in the "
+                "model that is being made: the head has a matrix of its own now.",
+                stacklevel=3,
+            )
+        elif found is not None and found is not self.tied_to:
+            untrack(self, self.tied_to)
+            self.tied_to = found
+
+
+def _matrix_of(embedding: Any) -> Tensor:
+    """Returns an embedding's matrix; of a quantized one as the embedding itself reads it."""
+    if embedding.quantization_mode is None:
+        return embedding.embeddings
+    return embedding.quantized_call(ops.arange(embedding.input_dim))
 
 
 def _check_arguments(vocabulary_size: Any, tied_to: Any) -> None:
@@ -168,7 +220,7 @@ def _check_arguments(vocabulary_size: Any, tied_to: Any) -> None:
             "VocabularyHead needs either `vocabulary_size` or `tied_to`. "
             f"Received: vocabulary_size={vocabulary_size!r} and tied_to={tied_to!r}"
         )
-    if tied_to is None and (not isinstance(vocabulary_size, int) or vocabulary_size < 1):
+    if tied_to is None and not is_whole_number(vocabulary_size, at_least=1):
         raise ValueError(
             "`vocabulary_size` must be a whole number >= 1. "
             f"Received: vocabulary_size={vocabulary_size!r}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 from keras import ops
 
@@ -17,6 +18,12 @@ def check_alpha(alpha: float, name: str = "alpha") -> float:
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"`{name}` must be finite and >= 0. Received: {name}={alpha!r}")
     return value
+
+
+def is_whole_number(value: object, at_least: int) -> bool:
+    """Whether a value is a whole number, of Python or NumPy, and not below a limit."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and int(value) >= at_least  # type: ignore[call-overload]
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

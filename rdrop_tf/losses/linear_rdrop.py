@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
+from rdrop_tf._keras import value_of
 from rdrop_tf._typing import Tensor
 from rdrop_tf.losses.arithmetic import divide_or_zero
-from rdrop_tf.losses.checks import check_alpha, check_choice
+from rdrop_tf.losses.checks import check_alpha, check_choice, is_whole_number
 from rdrop_tf.losses.linear_head import LinearHead, linear_head_terms
 from rdrop_tf.losses.normalization import NORMALIZATIONS, factors
 from rdrop_tf.losses.projection import Projection
@@ -72,24 +74,24 @@ def linear_rdrop(
     >>> print(round(float(linear_rdrop(hidden, kernel, [0, 1], alpha=1.0)), 4))
     0.1922
     """
-    hidden, kernel = ops.convert_to_tensor(hidden), ops.convert_to_tensor(kernel)
-    labels = ops.convert_to_tensor(labels)
-    bias = None if bias is None else ops.convert_to_tensor(bias)
+    hidden, kernel, labels = (value_of(x) for x in (hidden, kernel, labels))
+    bias = None if bias is None else value_of(bias)
     _check_shapes(hidden, kernel, labels, bias)
     check_choice("normalize", normalize, NORMALIZATIONS)
-    if not 0 <= label_smoothing <= 1:
+    if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing <= 1:
         raise ValueError(
             "`label_smoothing` must be a share from 0 to 1. "
             f"Received: label_smoothing={label_smoothing!r}"
         )
-    if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
+    if chunk_size is not None and not is_whole_number(chunk_size, at_least=1):
         raise ValueError(
             "`chunk_size` must be a whole number of rows >= 1, or None to choose it. "
             f"Received: chunk_size={chunk_size!r}"
         )
     passes = int(hidden.shape[0])
     task_factor, divergence_factor = factors(check_alpha(alpha), normalize, passes)
-    head = LinearHead(Projection(kernel, bias), label_smoothing, chunk_size=chunk_size)
+    size = None if chunk_size is None else int(chunk_size)
+    head = LinearHead(Projection(kernel, bias), label_smoothing, chunk_size=size)
     terms = linear_head_terms(
         head,
         labels,
@@ -120,6 +122,9 @@ def _check_shapes(hidden: Tensor, kernel: Tensor, labels: Tensor, bias: Tensor |
             "`linear_rdrop` takes hidden (passes, N, D), kernel (D, V), labels (N,) and bias "
             f"(V,); put the axes of batch and time together first. {received}"
         )
+    dtype = keras.backend.standardize_dtype(labels.dtype)
+    if "int" not in dtype:
+        raise ValueError(f"`labels` must be classes, whole numbers. Received: dtype {dtype}")
     passes, rows, features = hidden.shape
     if not passes:
         raise ValueError(f"`hidden` needs a known number of passes, at least one. {received}")

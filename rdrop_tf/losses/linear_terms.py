@@ -257,9 +257,14 @@ def subtract_at(x: Tensor, places: Tensor, amounts: Tensor) -> Tensor:
 
 
 def _chunks(x: Tensor, size: int, axis: int) -> Tensor:
-    """Cuts an axis into (chunks, size), the last chunk filled up with zeros."""
+    """Cuts an axis into (chunks, size), the last chunk filled up with zeros.
+
+    At least one chunk: where the sums start from the kernel itself (`_starts_from`), a loop over
+    none would leave it there, and XLA cannot compile a loop that slices nothing.
+    """
     rows = ops.shape(x)[axis]
+    at_least_one = max(rows, 1) if isinstance(rows, int) else ops.maximum(rows, 1)
     padding = [[0, 0]] * len(x.shape)
-    padding[axis] = [0, -rows % size]
+    padding[axis] = [0, at_least_one - rows + -at_least_one % size]
     shape = list(ops.shape(x))
     return ops.reshape(ops.pad(x, padding), (*shape[:axis], -1, size, *shape[axis + 1 :]))

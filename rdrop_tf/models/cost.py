@@ -1,21 +1,23 @@
 """What a step is estimated to cost, in multiples of a plain step.
 
-A backward pass is taken to cost twice a forward pass; nothing where nothing is trained. With
-P the operations of the prefix forward, R those of the rest, and k passes:
+A backward pass is taken to cost twice a forward pass; no gradient goes through what comes before
+the first trained weights. With P and R the operations of prefix and rest forward, p and r their
+shares that have a backward pass, and k passes:
 
-    plain step           p P + 3 R          p = 3, or 1 for a prefix without trained weights
-    two_calls, concat    k (p P + 3 R)
-    shared_prefix        p P + 3 k R
+    plain step           (1 + 2 p) P + (1 + 2 r) R
+    two_calls, concat    k times that
+    shared_prefix        (1 + 2 p) P + k (1 + 2 r) R
 
 The loss, the divergence and the optimizer are left out.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
 from rdrop_tf.models.flops import flops_of
-from rdrop_tf.models.frontier import Frontier
+from rdrop_tf.models.frontier import Frontier, nodes_before
 from rdrop_tf.models.graphs import graph_of, leaves_of
 
 
@@ -26,12 +28,14 @@ class Cost:
     Attributes:
         prefix: Of the prefix, forward.
         rest: Of what comes after it, forward.
-        trains_prefix: Whether the prefix has weights that are trained.
+        prefix_backward: Of the part of the prefix through which gradients go, forward.
+        rest_backward: The same of what comes after it.
     """
 
     prefix: float
     rest: float
-    trains_prefix: bool
+    prefix_backward: float
+    rest_backward: float
 
     @property
     def forward_share(self) -> float:
@@ -41,8 +45,8 @@ class Cost:
     @property
     def step_share(self) -> float:
         """Share of the prefix in a plain step."""
-        prefix = self.prefix * (3 if self.trains_prefix else 1)
-        return prefix / ((prefix + 3 * self.rest) or 1.0)
+        prefix = self.prefix + 2 * self.prefix_backward
+        return prefix / ((prefix + self.rest + 2 * self.rest_backward) or 1.0)
 
     def multiple(self, passes: int, shared: bool) -> float:
         """Returns the cost of a step with several passes, in plain steps."""
@@ -51,13 +55,15 @@ class Cost:
 
 def cost_of(model: keras.Model, frontier: Frontier) -> Cost:
     """Estimates what the steps of a model that has a graph cost."""
-    prefix = rest = 0.0
-    trains = False
-    for key, _, node in leaves_of(graph_of(model)):
-        flops = flops_of(node)
-        if key in frontier.prefix:
-            prefix += flops
-            trains |= bool(getattr(node.operation, "trainable_variables", ()))
-        else:
-            rest += flops
-    return Cost(prefix, rest, trains)
+    graph = graph_of(model)
+    forward, backward = {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}
+    without_gradient = nodes_before(graph, lambda node: _is_trained(node.operation))
+    for key, _, node in leaves_of(graph):
+        in_prefix, flops = key in frontier.prefix, flops_of(node)
+        forward[in_prefix] += flops
+        backward[in_prefix] += 0.0 if key in without_gradient else flops
+    return Cost(forward[True], forward[False], backward[True], backward[False])
+
+
+def _is_trained(operation: Any) -> bool:
+    return bool(getattr(operation, "trainable_variables", ()))

@@ -36,7 +36,7 @@ def _frontier(choice: Choice) -> list[str]:
 
 
 def _share(cost: Cost) -> str:
-    frozen = "" if cost.trains_prefix or not cost.prefix else ", none of its weights trained"
+    frozen = ", none of its weights trained" if cost.prefix and not cost.prefix_backward else ""
     return (
         f"Before it: {cost.forward_share:.0%} of the forward operations{frozen}, "
         f"{cost.step_share:.0%} of a plain step's."

@@ -5,6 +5,7 @@ of them, in layers of any kind; looking for Dropout layers would not.
 """
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,23 +39,40 @@ class Draws:
             (self.frozen if isinstance(seed, int) else self.fresh).add(owner)
 
 
-@contextmanager
-def listen() -> Iterator[Draws]:
-    """Notes the draws of everything that runs inside."""
-    draws = Draws()
-    module: Any = import_module(f"keras.src.backend.{keras.backend.backend()}.random")
-    original = module.draw_seed
+_module: Any = import_module(f"keras.src.backend.{keras.backend.backend()}.random")
+_draw_seed = _module.draw_seed
+_changing = threading.Lock()
+# Who listens, and the thread whose draws alone it wants; None for those of all threads.
+_listeners: list[tuple[Draws, int | None]] = []
 
-    def draw_seed(seed: Any) -> Any:
-        if draws.listening:
+
+def _heard_draw_seed(seed: Any) -> Any:
+    thread = threading.get_ident()
+    for draws, only in tuple(_listeners):
+        if draws.listening and only in (None, thread):
             draws.note(seed)
-        return original(seed)
+    return _draw_seed(seed)
 
-    module.draw_seed = draw_seed
+
+@contextmanager
+def listen(this_thread: bool = False) -> Iterator[Draws]:
+    """Notes the draws of everything that runs inside, of this thread or of all threads.
+
+    Replicas are traced by threads that take turns, so listeners may come and go in any order: the
+    function is put back by whoever leaves last.
+    """
+    draws = Draws()
+    listener = (draws, threading.get_ident() if this_thread else None)
+    with _changing:
+        _listeners.append(listener)
+        _module.draw_seed = _heard_draw_seed
     try:
         yield draws
     finally:
-        module.draw_seed = original
+        with _changing:
+            _listeners[:] = [one for one in _listeners if one is not listener]
+            if not _listeners:
+                _module.draw_seed = _draw_seed
 
 
 def layers_with_generators(model: keras.Model) -> set[str]:

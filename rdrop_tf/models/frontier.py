@@ -36,11 +36,11 @@ def frontier_of(model: keras.Model) -> Frontier:
     graph = graph_of(model)
     state = _state_of(graph)
     known = _FOUND.get(graph)
-    if known is None or known[0] != state:
+    if known is None or known.state != state:
         first = possible_frontier_of(model)
         found = by_what_it_does(model, first.prefix) if first.prefix else {}
-        known = _FOUND[graph] = state, _frontier(graph, found) if found else first
-    return known[1]
+        known = _FOUND[graph] = _Found(state, found, _frontier(graph, found) if found else first)
+    return known.frontier
 
 
 def possible_frontier_of(model: keras.Model) -> Frontier:
@@ -48,8 +48,33 @@ def possible_frontier_of(model: keras.Model) -> Frontier:
     return _frontier(graph_of(model), {})
 
 
+def frontier_with(graph: Graph, key: Key, reason: str) -> Frontier:
+    """Returns, and remembers, the frontier of a graph in which one more node is stochastic."""
+    known = _FOUND.get(graph)
+    found = {**(known.found if known is not None else {}), key: reason}
+    frontier = _frontier(graph, found)
+    _FOUND[graph] = _Found(_state_of(graph), found, frontier)
+    return frontier
+
+
+def nodes_before(graph: Graph, is_first: Callable[[Node], bool]) -> set[Key]:
+    """Returns the keys of the nodes that come neither at nor after those that a rule names."""
+    walk = _Walk(lambda key, node: "named" if is_first(node) else None)
+    walk.through(graph, (), [False] * len(graph.inputs))
+    return walk.prefix
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is known of a graph: in which state, which nodes running them has found, and the end."""
+
+    state: tuple[bool, ...]
+    found: dict[Key, str]
+    frontier: Frontier
+
+
 # Beside the models, not in them: what a model holds is tracked and saved by Keras.
-_FOUND: WeakKeyDictionary[Any, tuple[tuple[bool, ...], Frontier]] = WeakKeyDictionary()
+_FOUND: WeakKeyDictionary[Any, _Found] = WeakKeyDictionary()
 
 
 def _state_of(graph: Graph) -> tuple[bool, ...]:

@@ -12,8 +12,9 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from rdrop_tf._keras import CompileLoss, get_mask
+from rdrop_tf._keras import CompileLoss, get_mask, mask_to
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.layers.kept_hidden import kept_hidden
 from rdrop_tf.losses.heads import CLASS_DIVERGENCES, Divergence, Head, PlainHead, SoftmaxHead
 from rdrop_tf.losses.linear_head import LinearHead, linear_head_terms
 from rdrop_tf.losses.normalization import factors
@@ -66,12 +67,15 @@ class PassesInView:
         a denominator that counts all replicas.
         """
         passes = self._by_first[id(y_pred)]
-        head = self._heads.get(id(y_pred))
-        if head is not None:
+        found = self._before_head(passes)
+        if found is not None:
+            head, hidden = found
             linear = output.linear_head(head.projection)
             if linear is not None:
-                return self._loss_of_hidden(output, linear, head, passes, y_true, sample_weight)
-            passes = [head.logits(x) for x in passes]
+                mask = get_mask(passes[0]) if head.keeps_mask else None
+                return self._loss_of_hidden(output, linear, hidden, y_true, sample_weight, mask)
+            if id(y_pred) in self._heads:
+                passes = [head.logits(x) for x in passes]
         if self._alpha.is_zero_for(output.output_name):
             terms = _task_only([output.terms(y_true, [x], sample_weight) for x in passes])
             alpha: Tensor = 0.0
@@ -82,14 +86,24 @@ class PassesInView:
         self._log(terms, denominator, output.loss_weight)
         return ops.divide_no_nan(terms.combine(alpha, self._normalize), denominator)
 
+    def _before_head(self, passes: list[Tensor]) -> tuple[DeferredHead, list[Tensor]] | None:
+        """Returns an output's head and the hidden states of each pass; None if it has no head."""
+        head = self._heads.get(id(passes[0]))
+        if head is not None:
+            return head, [head.cast(x) for x in passes]
+        kept = [one for one in map(kept_hidden, passes) if one is not None]
+        if len(kept) < len(passes):
+            return None
+        return DeferredHead(kept[0].projection), [one.hidden for one in kept]
+
     def _loss_of_hidden(
         self,
         output: "OutputLoss",
         linear: LinearHead,
-        head: DeferredHead,
         passes: list[Tensor],
         y_true: Tensor,
         sample_weight: Tensor | None,
+        mask: Tensor | None,
     ) -> Tensor:
         """Computes the same from hidden states, whose logits are never all made."""
         alpha = self._alpha.value(output.output_name, self._step)
@@ -97,11 +111,11 @@ class PassesInView:
         terms = linear_head_terms(
             linear,
             y_true,
-            [head.cast(x) for x in passes],
+            passes,
             task_factor=task_factor,
             divergence_factor=divergence_factor,
             sample_weight=sample_weight,
-            mask=get_mask(passes[0]) if head.keeps_mask else None,
+            mask=mask,
             reduction=str(output.reduction),
         )
         sums, denominator = terms.sums, self._replicas.sum(terms.denominator)
@@ -118,9 +132,25 @@ class PassesInView:
 
         def show(leaf: Tensor) -> Tensor:
             head = self._heads.get(id(leaf))
-            return leaf if head is None else head.logits(ops.stop_gradient(leaf))
+            if head is None:
+                return leaf
+            hidden = ops.stop_gradient(leaf)
+            mask_to(hidden, get_mask(leaf))
+            return head.logits(hidden)
 
         return tree.map_structure(show, predictions) if self._heads else predictions
+
+    def specs(self, predictions: Nested) -> Nested:
+        """Returns the shapes and dtypes of what `shown` would return, and makes nothing."""
+
+        def spec(leaf: Tensor) -> keras.KerasTensor:
+            head = self._heads.get(id(leaf))
+            if head is None:
+                return _spec(leaf)
+            dtype = keras.backend.standardize_dtype(head.dtype or leaf.dtype)
+            return keras.KerasTensor((*leaf.shape[:-1], head.projection.classes), dtype)
+
+        return tree.map_structure(spec, predictions)
 
     def _log(self, terms: Terms, denominator: Tensor, loss_weight: float) -> None:
         task = sum(terms.task[1:], terms.task[0]) / len(terms.task)
@@ -213,7 +243,7 @@ class RDropCompileLoss(CompileLoss):
     ) -> Tensor:
         """Computes the loss while all passes are in view; `y_pred` is the first pass."""
         if not self.built:
-            self._build_without_state(y, view.shown(y_pred), sample_weight)
+            self._build_without_state(y, view.specs(y_pred), sample_weight)
         outputs = [entry.loss for entry in self._flat_losses]
         for output in outputs:
             output.view.passes = view
@@ -224,8 +254,12 @@ class RDropCompileLoss(CompileLoss):
                 output.view.passes = None
 
     def _build_without_state(self, y: Nested, y_pred: Nested, sample_weight: Nested | None) -> None:
-        """Lets Keras build the losses from shapes, before passes come into view."""
-        keras.src.backend.compute_output_spec(self, *_specs((y, y_pred, sample_weight)))
+        """Lets Keras build the losses from shapes, before passes come into view.
+
+        `y_pred` holds symbolic tensors.
+        """
+        y, sample_weight = tree.map_structure(_spec, (y, sample_weight))
+        keras.src.backend.compute_output_spec(self, y, y_pred, sample_weight)
 
     def _output_loss(self, entry: Any) -> OutputLoss:
         loss = entry.loss
@@ -270,10 +304,7 @@ def _per_position(sample_weight: Tensor | None, y_pred: Tensor) -> Tensor | None
     return weights * ops.ones_like(y_pred[..., 0], dtype=weights.dtype)
 
 
-def _specs(data: Nested) -> Nested:
-    def spec(x: Any) -> Any:
-        if x is None:
-            return None
-        return keras.KerasTensor(x.shape, keras.backend.standardize_dtype(x.dtype))
-
-    return tree.map_structure(spec, data)
+def _spec(x: Any) -> Any:
+    if x is None:
+        return None
+    return keras.KerasTensor(x.shape, keras.backend.standardize_dtype(x.dtype))

@@ -17,7 +17,7 @@ from rdrop_tf._keras import (
     set_mask,
 )
 from rdrop_tf._typing import Nested, Tensor
-from rdrop_tf.layers.deferral import deferred_projection, keep_deferred
+from rdrop_tf.layers.kept_hidden import KeptHidden, keep_hidden, kept_hidden
 from rdrop_tf.models.choice import check_can_share, choose, is_unbuilt
 from rdrop_tf.models.frontier import frontier_of
 from rdrop_tf.models.graphs import graph_of, wrapped
@@ -154,9 +154,8 @@ def _stack(*leaves: Any) -> Tensor:
 
 
 def split_rows(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
-    """Cuts a tensor into parts of `rows` rows each; mask and kept logits go with the parts."""
+    """Cuts a tensor into parts of `rows` rows each, with what travels with it."""
     _check_rows(x, rows, parts)
-    projection = deferred_projection(x)
     # One split, not slices: its gradient is one concatenation, not a padded sum.
     pieces = list(ops.split(x, parts, axis=0))
     for getter, setter in ((get_logits, set_logits), (get_mask, set_mask)):
@@ -164,9 +163,10 @@ def split_rows(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
         if attached is not None:
             for piece, part in zip(pieces, ops.split(attached, parts, axis=0), strict=True):
                 setter(piece, part)
-    if projection is not None:
-        for piece in pieces:
-            keep_deferred(piece, projection)
+    kept = kept_hidden(x)
+    if kept is not None:
+        for piece, part in zip(pieces, ops.split(kept.hidden, parts, axis=0), strict=True):
+            keep_hidden(piece, KeptHidden(part, kept.projection))
     return pieces
 
 

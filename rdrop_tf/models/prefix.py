@@ -8,7 +8,8 @@ from keras import ops, tree
 
 from rdrop_tf._keras import get_mask, mask_to
 from rdrop_tf._typing import Nested, Tensor
-from rdrop_tf.models.frontier import Frontier
+from rdrop_tf.models.draws import listen
+from rdrop_tf.models.frontier import Frontier, frontier_with
 from rdrop_tf.models.graphs import Call, Graph, Key, Node, Visitor
 
 
@@ -30,7 +31,8 @@ class _Outcome:
 class Prefix(Visitor):
     """Remembers the prefix in the first call of a model, and reuses it in the next ones.
 
-    Only within one step: what it holds are the tensors of that step.
+    Only within one step: what it holds are the tensors of that step. A node of the prefix that
+    draws noise all the same (at some lengths only, for one) ends the prefix, at once and for good.
 
     Example:
         prefix = Prefix(graph, frontier)
@@ -47,16 +49,29 @@ class Prefix(Visitor):
 
     def visit(self, key: Key, node: Node, call: Call) -> Any:
         """Runs a node, unless it is of the prefix and has been run."""
-        if key not in self._frontier.reused:
+        if key in self._outcomes and key in self._frontier.reused:
+            return _again(self._outcomes[key])
+        if key not in self._frontier.prefix:
             return call.run()
-        if key not in self._outcomes:
-            self._outcomes[key] = _run(node.operation, call)
-            return self._outcomes[key].outputs
-        return _again(self._outcomes[key])
+        with listen(this_thread=True) as heard:
+            outcome = _run(node.operation, call)
+        if heard.fresh or heard.frozen:
+            self._frontier = frontier_with(self._graph, key, "draws noise in a training step")
+        elif key in self._frontier.reused:
+            self._outcomes[key] = outcome
+        return outcome.outputs
 
     def enter(self, key: Key, node: Node, call: Call) -> Any:
         """The same for a nested model that is of the prefix as a whole."""
-        return self.visit(key, node, call)
+        if key not in self._frontier.reused:
+            return call.run()
+        if key in self._outcomes:
+            return _again(self._outcomes[key])
+        outcome = _run(node.operation, call)
+        # One of its nodes may have drawn noise.
+        if key in self._frontier.reused:
+            self._outcomes[key] = outcome
+        return outcome.outputs
 
 
 def _run(operation: Any, call: Call) -> _Outcome:

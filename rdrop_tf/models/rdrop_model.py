@@ -271,6 +271,8 @@ class RDropModel(BackendStep, keras.Model):
             check_losses(loss, self.divergence)
         check_optimizer(self, optimizer)
         check_compile(self, options)
+        # A model that has been quantized since has other heads.
+        self._vocabulary_heads = None
         super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
         if self.skips_non_finite and self.dtype_policy.name == "mixed_float16":
             raise ValueError(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import keras
 from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
@@ -23,7 +24,8 @@ class StepLoss:
     Attributes:
         total: This replica's share of the loss: task, divergence and added losses. The
             shares of all replicas add up to the loss of the global batch.
-        prediction: The first pass, for metrics: each example counts once.
+        prediction: The first pass, for metrics: each example counts once. Where nothing asks for
+            them, hidden states stand for the logits of a vocabulary head.
         task: This replica's share of the mean task loss.
         divergence: This replica's share of the divergence, None if none was computed.
         bad_labels: How many labels were no class, None where none can be.
@@ -85,13 +87,19 @@ def step_loss(
     task = total if view.task is None else view.task
     return StepLoss(
         total,
-        view.shown(prediction),
+        view.shown(prediction) if _are_asked_for(model) else prediction,
         task,
         view.divergence,
         view.bad_labels,
         rows,
         1.0 / replicas.count,
     )
+
+
+def _are_asked_for(model: "RDropModel") -> bool:
+    """Whether anything reads the predictions of a training step: metrics, or a user's own code."""
+    own_code = type(model).compute_metrics is not keras.Model.compute_metrics
+    return model._compile_metrics is not None or own_code
 
 
 def log_terms(

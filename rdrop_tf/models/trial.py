@@ -1,5 +1,7 @@
 """A trial of one call: does it draw noise, and do two runs of it agree?"""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -30,10 +32,10 @@ def trial(operation: Any, call: Call) -> tuple[str | None, Nested]:
     """
     is_layer = isinstance(operation, keras.layers.Layer)
     values = weights_like(operation) if is_layer else []
-    if keras.backend.backend() == "tensorflow":
-        reason = _seen_in_graph(call, values)
-        if reason is not None:
-            return reason, None
+    look = {"tensorflow": _seen_in_graph, "jax": _seen_in_jaxpr}.get(keras.backend.backend())
+    reason = look(call, values) if look is not None else None
+    if reason is not None:
+        return reason, None
     masks = _masks_of(call)
     with listen() as heard, keras.StatelessScope(values):
         first = call.run()
@@ -78,6 +80,40 @@ def _seen_in_graph(call: Call, values: list[tuple[keras.Variable, Tensor]]) -> s
     if any("PyFunc" in node.op for node in nodes):
         return "runs Python code in a TensorFlow graph"
     return None
+
+
+def _seen_in_jaxpr(call: Call, values: list[tuple[keras.Variable, Tensor]]) -> str | None:
+    """Looks for random operations of JAX, and for calls back to Python."""
+    import jax
+
+    def run() -> Nested:
+        with keras.StatelessScope(values):
+            return [x for x in tree.flatten(call.run()) if x is not None]
+
+    masks, names = _masks_of(call), set()
+    # What cannot be traced (Keras' global generator, for one) is judged by what is heard and by
+    # running it.
+    with listen() as heard, suppress(Exception):
+        names |= set(_primitives(jax.make_jaxpr(run)().jaxpr))
+    _restore(masks)
+    if heard.fresh or heard.frozen or any(n.startswith(_RANDOM_OF_JAX) for n in names):
+        return "draws noise"
+    if names & {"pure_callback", "io_callback"}:
+        return "calls Python code from a compiled program"
+    return None
+
+
+_RANDOM_OF_JAX = ("random_", "threefry", "rng_")
+
+
+def _primitives(program: Any) -> Iterator[str]:
+    """Yields the names of a program's operations, those of programs inside it too."""
+    for equation in program.eqns:
+        yield str(equation.primitive.name)
+        for part in tree.flatten(list(equation.params.values())):
+            inner = getattr(part, "jaxpr", part)
+            if hasattr(inner, "eqns"):
+                yield from _primitives(inner)
 
 
 def _agree(first: Nested, second: Nested) -> bool:

@@ -2,8 +2,8 @@
 
 Two kinds of heads are known by themselves: `VocabularyHead`, and Keras' `ReversibleEmbedding`
 called in reverse, which ends KerasHub's language models. Of a functional model a "trunk" is made
-that shares its layers and ends before the heads. In other models a `VocabularyHead` itself hands
-on its hidden states while a training step asks for it.
+that shares its layers and ends before the heads. In other models the hidden states travel with the
+logits of a `VocabularyHead`: see `rdrop_tf.layers.kept_hidden`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,6 @@ from keras import ops, tree
 
 from rdrop_tf._keras import get_mask, mask_to
 from rdrop_tf._typing import Nested, Tensor
-from rdrop_tf.layers.deferral import copied, deferred_projection, deferring
 from rdrop_tf.layers.vocabulary_head import VocabularyHead
 from rdrop_tf.losses.projection import Projection
 from rdrop_tf.models.deferred_head import DeferredHead
@@ -37,14 +36,10 @@ class VocabularyHeads:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self._model = model
         graph = graph_of(model)
         # Layers by number of the output, and the model that ends before them.
         self._layers = {} if graph is None else _heads_of(graph)
         self._trunk = _trunk_of(graph, self._layers) if self._layers else None
-        self._asks = not self._layers and any(
-            isinstance(layer, VocabularyHead) for layer in model._flatten_layers()
-        )
 
     @property
     def names(self) -> list[str]:
@@ -59,20 +54,13 @@ class VocabularyHeads:
             inputs: The batch of each pass.
             forward: How the passes are made; see `run_passes`.
         """
-        if self._trunk is not None:
-            passes = run_passes(self._trunk, inputs, forward)
-            heads = {i: _deferred(layer) for i, layer in self._layers.items()}
-            apart = [_apart(one, heads) for one in passes.predictions]
-            added = _plus(passes.added_loss, self._losses_of_heads())
-            return DeferredForward(Forward(apart, added), heads)
-        if not self._asks:
+        if self._trunk is None:
             return DeferredForward(run_passes(rdrop, inputs, forward), {})
-        with deferring() as scope:
-            passes = run_passes(rdrop, inputs, forward)
-        found = [deferred_projection(leaf) for leaf in tree.flatten(passes.predictions[0])]
-        heads = {i: DeferredHead(p) for i, p in enumerate(found) if p is not None}
-        _check_all_found(self._model, len(scope.hidden), len(heads), len(inputs), forward)
-        return DeferredForward(passes, heads)
+        passes = run_passes(self._trunk, inputs, forward)
+        heads = {i: _deferred(layer) for i, layer in self._layers.items()}
+        apart = [_apart(one, heads) for one in passes.predictions]
+        added = _plus(passes.added_loss, self._losses_of_heads())
+        return DeferredForward(Forward(apart, added), heads)
 
     def _losses_of_heads(self) -> list[Tensor]:
         """Regularisation losses of weights that the trunk does not have."""
@@ -139,7 +127,7 @@ def _apart(outputs: Nested, heads: Mapping[int, DeferredHead]) -> Nested:
     ids = [id(leaf) for leaf in leaves]
     for i, head in heads.items():
         if ids.count(ids[i]) > 1:
-            leaves[i] = copied(leaves[i])
+            leaves[i] = ops.multiply(leaves[i], ops.ones((), leaves[i].dtype))
             if head.keeps_mask:
                 mask_to(leaves[i], get_mask(tree.flatten(outputs)[i]))
     return tree.pack_sequence_as(outputs, leaves)
@@ -150,16 +138,3 @@ def _plus(added: Tensor | None, losses: list[Tensor]) -> Tensor | None:
         return added
     total = ops.sum(ops.stack([ops.sum(loss) for loss in losses]))
     return total if added is None else total + added
-
-
-def _check_all_found(
-    model: keras.Model, deferred: int, found: int, passes: int, forward: str
-) -> None:
-    calls = 1 if forward == "concat" else passes
-    if deferred != found * calls:
-        raise ValueError(
-            "A VocabularyHead must be the last layer: its logits the outputs of the model, "
-            f"unchanged. Received: '{model.name}', in which {deferred} calls of a VocabularyHead "
-            f"led to {found} outputs of each of {calls} calls of the model; use "
-            "keras.layers.Dense where logits are changed or used inside"
-        )

@@ -1,4 +1,4 @@
-"""The layer by itself: an ordinary projection that can be deferred."""
+"""The layer by itself: an ordinary projection, with whose logits the hidden states travel."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from rdrop_tf.layers import VocabularyHead
-from rdrop_tf.layers.deferral import deferred_projection, deferring
+from rdrop_tf.layers.kept_hidden import kept_hidden
 
 
 def hidden(rows: int = 3) -> np.ndarray:
@@ -36,20 +36,62 @@ def test_a_tied_head_has_no_kernel_of_its_own() -> None:
     assert [v.path for v in head.trainable_variables] == [embedding.trainable_variables[0].path]
 
 
-def test_deferred_it_hands_on_hidden_states_and_the_projection() -> None:
+def test_hidden_states_and_the_projection_travel_with_the_logits() -> None:
     head = VocabularyHead(7, use_bias=True, bias_initializer="normal")
     x = keras.ops.convert_to_tensor(hidden())
     logits = head(x)
-    with deferring() as scope:
-        handed = head(x)
-    projection = deferred_projection(handed)
-    assert scope.hidden == [handed] if keras.backend.backend() == "torch" else scope.hidden
-    assert handed is not x
-    assert deferred_projection(x) is None
-    assert projection is not None
-    np.testing.assert_array_equal(handed, x)
-    np.testing.assert_array_equal(projection.logits(handed), logits)
-    np.testing.assert_array_equal(head(x), logits)
+    kept = kept_hidden(logits)
+    assert kept is not None
+    np.testing.assert_array_equal(kept.hidden, x)
+    np.testing.assert_array_equal(kept.projection.logits(kept.hidden), logits)
+    # What is made of logits is another matter.
+    assert kept_hidden(logits * 2.0) is None
+    assert kept_hidden(x) is None
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_tied_to_a_quantized_embedding_it_reads_what_that_reads(mode: str) -> None:
+    embedding = layers.Embedding(8, 4)
+    head = VocabularyHead(tied_to=embedding)
+    before = head(hidden())
+    embedding.quantize(mode)
+    matrix = np.asarray(embedding(np.arange(8)))
+    np.testing.assert_allclose(head(hidden()), hidden() @ matrix.T, atol=1e-6)
+    # Near the unquantized logits, too: 4 bits are rough.
+    assert np.abs(np.asarray(head(hidden())) - before).max() < 0.02
+    assert not head.projection().kernel_is_trained
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("by", ["clone_model", "from_config", "json"])
+def test_a_tie_outlives_the_config(by: str, nested: bool) -> None:
+    x = keras.Input((5,), dtype="int32")
+    embedding = layers.Embedding(7, 4, name="words")
+    other = layers.Embedding(7, 4, name="others")
+    h = embedding(x) + other(x)
+    if nested:
+        h = keras.Model(x, h)(x)
+    model = keras.Model(x, VocabularyHead(tied_to=embedding, name="head")(h))
+    if by == "clone_model":
+        twin = keras.models.clone_model(model)
+    elif by == "json":
+        twin = keras.models.model_from_json(model.to_json())
+    else:
+        twin = keras.Model.from_config(model.get_config())
+    assert [v.path for v in twin.variables] == [v.path for v in model.variables]
+    twin.set_weights(model.get_weights())
+    tokens = np.arange(10).reshape(2, 5) % 7
+    np.testing.assert_allclose(twin(tokens), model(tokens), atol=1e-6)
+    assert twin.get_layer("head").tied_to.name == "words"
+
+
+@pytest.mark.one_backend
+def test_a_tie_that_is_lost_is_said() -> None:
+    head = VocabularyHead.from_config(VocabularyHead(tied_to=layers.Embedding(7, 4)).get_config())
+    with pytest.warns(UserWarning, match="has a matrix of its own now"):
+        head(keras.Input((5, 4)))
 
 
 def test_masks_are_passed_on() -> None:

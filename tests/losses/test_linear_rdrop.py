@@ -502,3 +502,34 @@ def sizes_of_graph(function, case):
                 # The shapes within: those of a graph, which a function's definition leaves out.
                 pending.append(graph._get_function(op.get_attr("body").name).graph)
     return sizes, loops
+
+
+@pytest.mark.tensorflow
+def test_variables_are_taken_and_get_the_gradient():
+    import tensorflow as tf
+
+    kernel, bias = keras.Variable(KERNEL), keras.Variable(BIAS)
+    value, expected = differentiated(loss, HIDDEN, KERNEL, BIAS)
+    with tf.GradientTape() as tape:
+        found = loss(HIDDEN, kernel, bias)
+    assert float(found) == pytest.approx(float(value), rel=1e-12)
+    gradients = tape.gradient(found, [kernel.value, bias.value])
+    for gradient, one in zip(gradients, expected[1:], strict=True):
+        np.testing.assert_allclose(gradient, one, rtol=1e-10, atol=1e-12)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    assert float(loss(HIDDEN, chunk_size=np.int64(3))) == float(loss(HIDDEN, chunk_size=3))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"label_smoothing": "a"}, r"`label_smoothing` must be a share.*label_smoothing='a'"),
+        ({"chunk_size": True}, r"`chunk_size` must be a whole number.*chunk_size=True"),
+        ({"labels": LABELS + 0.5}, r"`labels` must be classes, whole numbers. Received: dtype"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        loss(HIDDEN, **options)

@@ -129,6 +129,34 @@ def test_a_large_kernel_gets_the_same_gradient(jit_compile, dtype, monkeypatch):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_no_rows_give_no_gradient_to_a_large_kernel(jit_compile, monkeypatch):
+    """A replica may get none of the rows of a batch."""
+    import tensorflow as tf
+
+    from rdrop_tf.losses import linear_terms as module
+    from rdrop_tf.losses.projection import Projection
+
+    monkeypatch.setattr(module, "_LARGE_KERNEL", 0)
+    signature = [tf.TensorSpec((2, 0 if jit_compile else None, 3)), tf.TensorSpec((3, 5))]
+
+    @tf.function(input_signature=signature, jit_compile=jit_compile)
+    def differentiate(hidden, kernel):
+        with tf.GradientTape() as tape:
+            tape.watch((hidden, kernel))
+            labels = tf.zeros((tf.shape(hidden)[1],), "int32")
+            found = module.linear_terms(
+                hidden, Projection(kernel), labels, None, task_factor=1.0, divergence_factor=2.0
+            )
+        return found.total, *tape.gradient(found.total, (hidden, kernel))
+
+    total, to_hidden, to_kernel = differentiate(tf.zeros((2, 0, 3)), tf.ones((3, 5)))
+    assert float(total) == 0.0
+    assert to_hidden.shape == (2, 0, 3)
+    np.testing.assert_array_equal(to_kernel, np.zeros((3, 5)))
+
+
+@pytest.mark.tensorflow
 def test_nothing_is_left_of_what_a_gradient_starts_from():
     from rdrop_tf.losses.linear_terms import only_if
 

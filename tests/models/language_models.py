@@ -83,16 +83,21 @@ def headed(kind: str, **options: Any) -> keras.Model:
 class Subclassed(keras.Model):
     """A model without a graph that ends in a head."""
 
-    def __init__(self, head: Any = None, cap: bool = False) -> None:
+    def __init__(self, head: Any = None, use: str = "output") -> None:
         super().__init__()
         self.embedding = layers.Embedding(VOCABULARY, WIDTH)
         self.first = layers.Dropout(0.3, seed=1)
         self.dense = layers.Dense(WIDTH, "tanh")
         self.second = layers.Dropout(0.3, seed=2)
         self.head = head or VocabularyHead(VOCABULARY)
-        self.cap = cap
+        self.use = use
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         x = self.first(self.embedding(inputs), training=training)
         logits = self.head(self.second(self.dense(x), training=training))
-        return keras.ops.tanh(logits) if self.cap else logits
+        top = keras.ops.logsumexp(logits, axis=-1)
+        if self.use == "z_loss":
+            self.add_loss(keras.ops.mean(top**2))
+        if self.use == "second_output":
+            return logits, top
+        return keras.ops.tanh(logits) if self.use == "capped" else logits

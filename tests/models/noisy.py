@@ -41,6 +41,31 @@ class GlobalNoise(layers.Layer):
         return keras.random.dropout(x, 0.5) if training else x
 
 
+class NoiseOfLongSequences(layers.Layer):
+    """Draws for more than so many positions: made-up data may be shorter."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        draws = training and x.shape[1] is not None and x.shape[1] > 12
+        return keras.random.dropout(x, 0.5) if draws else x
+
+
+class RareNoiseOfJax(layers.Layer):
+    """Draws with JAX itself, rarely anything that shows, by a count that moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        import jax
+
+        if not training:
+            return x
+        self.calls.assign(self.calls + 1)
+        key = jax.random.PRNGKey(self.calls.value)
+        return x * (jax.random.uniform(key, x.shape) > 1e-6)
+
+
 class FrozenNoise(layers.Layer):
     """Draws the same noise each time."""
 

@@ -31,7 +31,7 @@ def test_multiples_are_the_operations_of_all_calls_by_those_of_one(
         plain = operations(prefix, rest, trained, (1, 1))
         if not plain:
             continue
-        cost = Cost(prefix, rest, trained)
+        cost = Cost(prefix, rest, prefix if trained else 0.0, rest)
         shared = operations(prefix, rest, trained, (1, passes)) / plain
         apart = operations(prefix, rest, trained, (passes, passes)) / plain
         assert cost.multiple(passes, shared=True) == pytest.approx(shared, rel=1e-12)
@@ -41,9 +41,8 @@ def test_multiples_are_the_operations_of_all_calls_by_those_of_one(
         assert cost.forward_share == pytest.approx(prefix / (prefix + rest), rel=1e-12)
 
 
-@pytest.mark.parametrize("trained", [True, False])
-def test_a_model_without_operations_shares_nothing(trained: bool) -> None:
-    cost = Cost(0.0, 0.0, trained)
+def test_a_model_without_operations_shares_nothing() -> None:
+    cost = Cost(0.0, 0.0, 0.0, 0.0)
     assert (cost.forward_share, cost.step_share) == (0.0, 0.0)
     for shared in (True, False):
         assert cost.multiple(3, shared) == 3.0
@@ -65,25 +64,28 @@ NOISE_AND_HEAD = 4 + (2 * 4 * 3 + 3)
 def test_operations_are_summed_on_both_sides_of_the_frontier() -> None:
     model = two_dense()
     cost = cost_of(model, possible_frontier_of(model))
-    assert cost == Cost(FIRST + SECOND, NOISE_AND_HEAD, trains_prefix=True)
+    both = FIRST + SECOND, NOISE_AND_HEAD
+    assert cost == Cost(*both, *both)
 
 
 @pytest.mark.parametrize(
-    ("frozen", "trains"),
+    ("frozen", "backward"),
     [
-        (["first"], True),
-        (["second"], True),
-        (["first", "second"], False),
-        (["head"], True),
-        (["first", "second", "head"], False),
+        (["first"], (SECOND, NOISE_AND_HEAD)),
+        (["second"], (FIRST + SECOND, NOISE_AND_HEAD)),
+        (["first", "second"], (0, NOISE_AND_HEAD - 4)),
+        (["head"], (FIRST + SECOND, NOISE_AND_HEAD)),
+        (["first", "second", "head"], (0, 0)),
     ],
 )
-def test_one_trained_weight_before_the_frontier_is_enough(frozen: list[str], trains: bool) -> None:
+def test_gradients_go_through_what_comes_after_the_first_trained_weights(
+    frozen: list[str], backward: tuple[int, int]
+) -> None:
     model = two_dense()
     for name in frozen:
         model.get_layer(name).trainable = False
     cost = cost_of(model, possible_frontier_of(model))
-    assert cost == Cost(FIRST + SECOND, NOISE_AND_HEAD, trains)
+    assert cost == Cost(FIRST + SECOND, NOISE_AND_HEAD, *backward)
 
 
 def test_a_prefix_without_weights_is_not_trained() -> None:
@@ -91,7 +93,8 @@ def test_a_prefix_without_weights_is_not_trained() -> None:
     h = layers.Dropout(0.5)(keras.ops.tanh(layers.Rescaling(2.0)(x)))
     model = keras.Model(x, layers.Dense(3)(h))
     cost = cost_of(model, possible_frontier_of(model))
-    assert cost == Cost(16.0, 8 + 2 * 8 * 3 + 3, trains_prefix=False)
+    head = 2 * 8 * 3 + 3
+    assert cost == Cost(16.0, 8 + head, 0.0, head)
 
 
 def test_shared_layers_and_nested_models_count_at_every_call() -> None:
@@ -102,7 +105,7 @@ def test_shared_layers_and_nested_models_count_at_every_call() -> None:
     model = keras.Model(x, twice(inner(twice(x))))
     dense = 2 * 8 * 8 + 8
     cost = cost_of(model, possible_frontier_of(model))
-    assert cost == Cost(2 * dense, 8 + 2 * dense, trains_prefix=True)
+    assert cost == Cost(*(2 * dense, 8 + 2 * dense) * 2)
 
 
 def test_the_frontier_says_what_is_shared() -> None:
@@ -112,4 +115,4 @@ def test_the_frontier_says_what_is_shared() -> None:
     for shared, prefix in (([], 0), (["second"], SECOND), (list(keys), total)):
         frontier = Frontier(frozenset(keys[name] for name in shared), frozenset(), ())
         cost = cost_of(model, frontier)
-        assert cost == Cost(prefix, total - prefix, trains_prefix=bool(shared))
+        assert cost == Cost(*(prefix, total - prefix) * 2)

@@ -6,9 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
 from rdrop_tf import RDropModel
+from rdrop_tf.models.frontier import frontier_of
+from rdrop_tf.models.graphs import leaves_of
 from rdrop_tf.models.passes import run_passes
 from tests.models import noisy, zoo
 
@@ -171,6 +173,43 @@ def test_graphs_are_run_by_keras_again_afterwards() -> None:
 
     trained(noisy.chain, "chain", "shared_prefix")
     assert "_run_through_graph" not in vars(Functional)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("nested", [False, True])
+def test_noise_that_only_the_step_shows_ends_the_prefix(nested: bool) -> None:
+    """Made-up data had 8 positions, at which the layer draws nothing."""
+
+    def build() -> keras.Model:
+        x = keras.Input((None, 4))
+        h = layers.Dense(4, "tanh", name="before")(x)
+        h = noisy.NoiseOfLongSequences(name="noise")(h)
+        h = layers.Dense(4, "tanh", name="behind")(h)
+        h = keras.Model(x, h, name="inner")(x) if nested else h
+        return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling1D()(h)))
+
+    data = np.random.default_rng(0).normal(size=(16, 20, 4)).astype("float32")
+    trained_models, logs = [], []
+    for forward in ("two_calls", "shared_prefix"):
+        keras.utils.set_random_seed(11)
+        model = build()
+        rdrop = RDropModel(model, alpha=3.0, forward=forward)
+        if forward == "shared_prefix":
+            assert frontier_of(model).stochastic == ()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        rdrop.compile(keras.optimizers.SGD(0.05), loss, run_eagerly=BACKEND == "tensorflow")
+        fitted = rdrop.fit(data, np.arange(16) % 3, batch_size=8, shuffle=False, verbose=0)
+        trained_models.append(model)
+        logs.append(fitted.history)
+    assert zoo.largest_difference(*trained_models) <= 1e-6
+    assert logs[0]["kl"][0] == pytest.approx(logs[1]["kl"][0], rel=1e-5)
+    assert logs[0]["kl"][0] > 1e-7
+    # It is known from now on.
+    name = "inner/noise" if nested else "noise"
+    assert frontier_of(model).stochastic == ((name, "draws noise in a training step"),)
+    assert ("inner/before" if nested else "before") in {
+        known for key, known, _ in leaves_of(model) if key in frontier_of(model).prefix
+    }
 
 
 @pytest.mark.tensorflow

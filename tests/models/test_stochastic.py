@@ -89,6 +89,13 @@ def test_operations_of_tensorflow_are_found_however_rarely_they_show(rate: float
     assert frontier_of(model).stochastic == ((model.layers[2].name, "draws noise"),)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="operations of JAX")
+def test_operations_of_jax_are_found_however_rarely_they_show() -> None:
+    layer = noisy.RareNoiseOfJax()
+    model = noisy.with_layer(layer)
+    assert frontier_of(model).stochastic == ((layer.name, "draws noise"),)
+
+
 def test_attention_dropout_is_found() -> None:
     x = keras.Input((5, 8))
     h = noisy.Counting(8, name="before")(x)

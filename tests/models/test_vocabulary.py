@@ -1,5 +1,6 @@
 """RDropModel on models that end in a vocabulary head: the same training, no logits."""
 
+import re
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras import layers
 from rdrop_tf import RDropModel
 from rdrop_tf.layers import VocabularyHead
 from rdrop_tf.losses import linear_terms
+from rdrop_tf.losses.projection import Projection
 from tests.models.language_models import (
     LENGTH,
     VOCABULARY,
@@ -47,9 +49,11 @@ def train(model: keras.Model, *, loss: Any = None, metrics: Any = None, **option
 def assert_same_training(first: Any, second: Any, tolerance: float = 2e-6) -> None:
     for a, b in zip(first[0], second[0], strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
-    assert first[1].keys() == second[1].keys()
-    for name, values in first[1].items():
-        np.testing.assert_allclose(values, second[1][name], rtol=2e-5, atol=tolerance)
+    # Names without the numbers that Keras gives to layers.
+    logs = [{re.sub(r"_\d+", "", name): v for name, v in one[1].items()} for one in (first, second)]
+    assert logs[0].keys() == logs[1].keys()
+    for name, values in logs[0].items():
+        np.testing.assert_allclose(values, logs[1][name], rtol=2e-5, atol=tolerance)
 
 
 @pytest.fixture
@@ -110,10 +114,13 @@ def test_options_of_the_training(options: dict[str, Any], calls: list[int]) -> N
 
 
 @pytest.mark.one_backend
-def test_masks_reach_the_loss(calls: list[int]) -> None:
-    a, b = plain("tied", mask_zero=True), headed("tied", mask_zero=True)
+@pytest.mark.parametrize("kind", ["own", "tied"])
+def test_masks_reach_the_loss_and_the_metrics(kind: str, calls: list[int]) -> None:
+    a, b = plain(kind, mask_zero=True), headed(kind, mask_zero=True)
     same_start(a, b)
-    assert_same_training(train(a), train(b))
+    metrics = [keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="m")]
+    expected = train(a, metrics=metrics)
+    assert_same_training(expected, train(b, metrics=metrics))
     assert calls
 
 
@@ -201,12 +208,69 @@ def test_a_sequential_model_that_is_not_built(calls: list[int]) -> None:
     assert calls
 
 
+@pytest.mark.parametrize("use", ["z_loss", "second_output", "capped"])
+def test_logits_may_be_used_inside_of_a_model(use: str, calls: list[int]) -> None:
+    a = Subclassed(layers.Dense(VOCABULARY, use_bias=False), use)
+    b = Subclassed(use=use)
+    x, y = tokens()
+    a(x), b(x)
+    same_start(a, b)
+    results = []
+    for model in (a, b):
+        rdrop = RDropModel(model, alpha=2.0)
+        losses, labels = [SPARSE(from_logits=True), "mse"], [y, np.ones(y.shape, "float32")]
+        outputs = 2 if use == "second_output" else 1
+        rdrop.compile(keras.optimizers.SGD(0.3), losses if outputs == 2 else losses[0])
+        target = labels if outputs == 2 else y
+        history = rdrop.fit(x, target, batch_size=3, shuffle=False, verbose=0).history
+        results.append((model.get_weights(), history))
+    assert_same_training(*results)
+    # Capped, they are what comes out: nothing is known of a head.
+    assert bool(calls) == (use != "capped")
+
+
 @pytest.mark.one_backend
-def test_logits_that_are_changed_afterwards_are_refused() -> None:
-    model = Subclassed(cap=True)
-    model(tokens()[0])
-    with pytest.raises(ValueError, match=r"VocabularyHead must be the last layer.*2 calls"):
-        train(model)
+def test_a_subclassed_model_that_is_not_built(calls: list[int]) -> None:
+    results = []
+    for kind, options in ((layers.Dense, {"use_bias": False}), (VocabularyHead, {})):
+        keras.utils.set_random_seed(0)  # the weights are made when training begins
+        results.append(train(Subclassed(kind(VOCABULARY, **options))))
+    assert_same_training(*results)
+    assert calls
+
+
+@pytest.mark.one_backend
+def test_an_outer_model_may_use_the_logits_of_a_nested_one(calls: list[int]) -> None:
+    results = []
+    for make in (plain, headed):
+        inner = make("own")
+        x = keras.Input((LENGTH,), dtype="int32")
+        logits = inner(x)
+        model = keras.Model(x, [logits, keras.ops.logsumexp(logits, axis=-1)])
+        results.append(model)
+    same_start(*results)
+    x, y = tokens()
+    trained = []
+    for model in results:
+        rdrop = RDropModel(model, alpha=2.0, forward="two_calls")
+        rdrop.compile(keras.optimizers.SGD(0.3), [SPARSE(from_logits=True), "mse"])
+        labels = [y, np.ones(y.shape, "float32")]
+        history = rdrop.fit(x, labels, batch_size=3, shuffle=False, verbose=0).history
+        trained.append((model.get_weights(), history))
+    assert_same_training(*trained)
+    assert calls
+
+
+@pytest.mark.one_backend
+def test_a_head_in_the_middle_is_an_ordinary_layer(calls: list[int]) -> None:
+    models = []
+    for middle in (layers.Dense(VOCABULARY, use_bias=False), VocabularyHead(VOCABULARY)):
+        inputs, hidden, _ = trunk()
+        last = layers.Activation("softsign")
+        models.append(keras.Model(inputs, last(middle(hidden))))
+    same_start(*models)
+    assert_same_training(train(models[0]), train(models[1]))
+    assert not calls
 
 
 @pytest.mark.tensorflow
@@ -260,26 +324,57 @@ def test_mixed_precision_trains(calls: list[int]) -> None:
 
 
 @pytest.mark.tensorflow
-def test_no_logits_of_a_whole_batch_are_made() -> None:
-    """Every call of the projection that makes all logits belongs to what is shown to metrics."""
-    from rdrop_tf.losses.projection import Projection
-
+@pytest.mark.parametrize("metrics", [None, ["accuracy"]])
+def test_no_logits_of_a_whole_batch_are_made(metrics: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is shown to metrics: the first pass of both steps."""
     made: list[Any] = []
     original = Projection.logits
-    model = headed("own")
 
     def counted(self: Projection, hidden: Any) -> Any:
         made.append(hidden)
         return original(self, hidden)
 
-    Projection.logits = counted  # type: ignore[method-assign]
-    try:
-        train(model)
-    finally:
-        Projection.logits = original  # type: ignore[method-assign]
-    # One a trace: the first pass alone, pruned where no metric reads it.
-    assert made
-    assert {tuple(x.shape)[-1] for x in made} == {WIDTH}
+    monkeypatch.setattr(Projection, "logits", counted)
+    train(headed("own"), metrics=metrics)
+    assert len(made) == (2 if metrics else 0)
+
+
+@pytest.mark.parametrize("metrics", [None, ["accuracy"]])
+def test_a_compiled_step_leaves_out_logits_that_lead_to_nothing(
+    metrics: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a model without a graph too: only what is shown to metrics is ever computed."""
+    if keras.backend.backend() == "torch":
+        pytest.skip("Torch compiles nothing here")
+    made: list[Any] = []
+    original = Projection.logits
+
+    def counted(self: Projection, hidden: Any) -> Any:
+        return noting(made, original(self, hidden))
+
+    model = Subclassed()
+    model(tokens()[0])
+    monkeypatch.setattr(Projection, "logits", counted)
+    train(model, metrics=metrics, jit_compile=keras.backend.backend() == "jax")
+    assert len(made) == (2 if metrics else 0)
+
+
+def noting(made: list[Any], logits: Any) -> Any:
+    """Notes that logits are really computed; a compiled program may leave it out with them."""
+
+    def note(x: Any) -> Any:
+        made.append(np.shape(x))
+        return np.asarray(x)
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        like = jax.ShapeDtypeStruct(logits.shape, logits.dtype)
+        return jax.pure_callback(note, like, jax.lax.stop_gradient(logits))
+    import tensorflow as tf
+
+    noted = tf.numpy_function(note, [logits], logits.dtype, stateful=False)
+    return tf.ensure_shape(noted, logits.shape)
 
 
 @pytest.mark.one_backend
@@ -364,3 +459,23 @@ def test_two_replicas_train_as_one_device(mirrored: Any) -> None:
 
     one = trained(tf.distribute.get_strategy())
     assert_same_training(one, trained(mirrored))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+def test_a_model_that_is_quantized_afterwards_and_compiled_again(calls: list[int]) -> None:
+    """The heads that were known before are not those of the quantized model."""
+    model = headed("reversible")
+    train(model)
+    assert calls
+    calls.clear()
+    rdrop = RDropModel(model, alpha=2.0)
+    rdrop.compile(keras.optimizers.SGD(0.0), SPARSE(from_logits=True))
+    x, y = tokens()
+    rdrop.fit(x, y, epochs=1, verbose=0)
+    calls.clear()
+    model.quantize("int8")
+    rdrop.compile(keras.optimizers.SGD(0.0), SPARSE(from_logits=True))
+    trained = rdrop.fit(x, y, epochs=1, verbose=0).history["ce"][0]
+    assert trained == pytest.approx(rdrop.evaluate(x, y, verbose=0)[0], rel=0.05)
+    assert not calls
