@@ -39,6 +39,17 @@ def test_the_summary_shows_the_fastest_way() -> None:
     assert "concat" not in text
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "shown"), [("9.6", "two_calls"), ("9.4", "shared_prefix")]
+)
+def test_the_summary_takes_the_plainest_of_those_that_noise_sets_apart(
+    milliseconds: str, shown: str
+) -> None:
+    plain = {**STEP, "way": "two_calls", "milliseconds": "10.0"}
+    other = {**STEP, "way": "shared_prefix", "milliseconds": milliseconds}
+    assert f"| a small model | {shown} |" in cost_tables.summary([plain, other])
+
+
 def test_a_prefix_has_a_column_for_each_share() -> None:
     over = {"over two_calls": "0.91", "over two_calls p10": "0.9", "over two_calls p90": "0.95"}
     row = {"model": "dense", "batch": "4", "backend": "jax", "jax": "1", **TIME, **MACHINE}
