@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.data import SimilarSizes
@@ -31,7 +30,8 @@ from rdrop_tf.tasks.glue.tokens import (
     tokenize,
 )
 from rdrop_tf.tasks.glue.tsv_split import read_tsv_split
-from rdrop_tf.tasks.parts import Examples, Splits, take
+from rdrop_tf.tasks.held_out import hold_out
+from rdrop_tf.tasks.parts import Examples, Splits
 from rdrop_tf.tasks.precision import in_float32
 from rdrop_tf.tasks.task import ACCURACY, Metric, Task
 from rdrop_tf.tasks.training_batches import Grouping, Transform
@@ -53,8 +53,9 @@ class Glue(Task):
 
     Args:
         recipe: Its `data` says which data set (`glue_task`), where it lies (`folder`, None for
-            tensorflow-datasets), which share of the training rows is for `validation` (0 takes
-            the development part), how many training `rows` are used, and whether broken lines
+            tensorflow-datasets), which share or number of training rows is for `validation` (0
+            takes the development part), how many training `rows` are used, from the first on, as
+            the official files are in no order of their labels, and whether broken lines
             stop it (`strict`) or are left out with a warning; its `model` the
             KerasHub `preset`, the `sha256` of its weights' file (None for any), the
             `sequence_length` in tokens and the rank of `lora`.
@@ -125,10 +126,11 @@ class Glue(Task):
         }
         first = development[self.dataset.validation_splits[0]]
         more = {word: development[split] for word, split in self._more_splits.items()}
-        share = self.recipe.data["validation"]
-        if not share:
+        validation, seed = self.recipe.data["validation"], self.recipe.data["seed"]
+        if not validation:
             return Splits(train, first, first, more)
-        return Splits(*self._held_out(train, share), first, more)
+        by_class = not self.dataset.is_regression
+        return Splits(*hold_out(train, validation, seed, by_class), first, more)
 
     @cached_property
     def _training_rows(self) -> GlueRows:
@@ -163,16 +165,6 @@ class Glue(Task):
                 stacklevel=2,
             )
         return Examples(tokens, np.asarray(rows.labels))
-
-    def _held_out(self, train: Examples, share: float) -> tuple[Examples, Examples]:
-        seed = self.recipe.data["seed"]
-        kept, held_out = train_test_split(
-            np.arange(train.rows),
-            test_size=share,
-            stratify=None if self.dataset.is_regression else train.y,
-            random_state=seed,
-        )
-        return take(train, np.sort(kept)), take(train, np.sort(held_out))
 
     def transform(self, seed: int) -> Transform | None:
         """Cuts batches to their longest row, where that compiles nothing anew."""
