@@ -17,6 +17,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def stdin(content: bytes) -> io.TextIOWrapper:
+    """Standard input under LC_ALL=C, where Python lets wrong bytes pass as half characters."""
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8", errors="surrogateescape")
+
+
 def test_train_says_where_and_how_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
     assert main(["train", "digits", "--alpha", "0", "--epochs", "1", "--out", str(folder)]) == 0
@@ -43,7 +48,7 @@ def test_predict_reads_lines_and_writes_lines(
 ) -> None:
     images = load_digits().data[:5]
     text = "".join(",".join(f"{pixel:g}" for pixel in image) + "\n" for image in images)
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr("sys.stdin", stdin(text.encode()))
     assert main(["predict", str(run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
@@ -53,13 +58,24 @@ def test_predict_reads_lines_and_writes_lines(
 def test_predict_names_the_bad_line(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("0 " * 64 + "\n1 2\n"))
+    monkeypatch.setattr("sys.stdin", stdin(b"0 " * 64 + b"\n1 2\n"))
     assert main(["predict", str(run)]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == (
         "rdrop: error: line 2: a line must hold 64 pixels, separated by commas or spaces; "
         "got 2 values\n"
+    )
+
+
+def test_predict_names_the_line_that_is_no_utf_8(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", stdin(b"0 " * 64 + b"\ncaf\xe9\n"))
+    assert main(["predict", str(run)]) == 1
+    assert capsys.readouterr().err == (
+        "rdrop: error: line 2: lines must be UTF-8; got the byte 0xe9 at place 4: convert them "
+        "first, for example by `iconv -f latin1 -t utf-8`, if that is what they are\n"
     )
 
 
