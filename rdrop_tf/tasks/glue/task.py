@@ -155,16 +155,21 @@ class Glue(Task):
         return read_tsv_split(dataset, split, Path(folder))
 
     def _examples(self, rows: GlueRows, split: str) -> Examples:
-        tokens = tokenize(self._preprocessor, rows.texts)
+        tokens = self._tokens(rows.texts, f"{self.dataset.name}, {split}")
+        return Examples(tokens, np.asarray(rows.labels))
+
+    def _tokens(self, texts: Sequence[Sequence[str]], what: str) -> dict[str, NDArray[Any]]:
+        """Tokenizes texts; warns where they are cut, in training and in answers alike."""
+        tokens = tokenize(self._preprocessor, texts)
         length = self.recipe.model["sequence_length"]
         full = rows_of_full_length(tokens, length)
         if full:
             warnings.warn(
-                f"{self.dataset.name}, {split}: {full} of {len(rows.ids)} rows fill all {length} "
-                "tokens; what is beyond them is cut off",
-                stacklevel=2,
+                f"{what}: {full} of {len(texts[0])} rows fill all {length} tokens; what is beyond "
+                "them is cut off",
+                stacklevel=3,
             )
-        return Examples(tokens, np.asarray(rows.labels))
+        return tokens
 
     def transform(self, seed: int) -> Transform | None:
         """Cuts batches to their longest row, where that compiles nothing anew."""
@@ -251,7 +256,8 @@ class Glue(Task):
 
     def inputs(self, rows: Sequence[Any]) -> Nested:
         """Tokenizes sentences."""
-        return tokenize(self._preprocessor, [list(column) for column in zip(*rows, strict=True)])
+        texts = [list(column) for column in zip(*rows, strict=True)]
+        return self._tokens(texts, "the given lines")
 
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
         """Writes the name of the class, or the score."""
@@ -290,7 +296,7 @@ class Glue(Task):
         self, model: keras.Model, folder: Path, dataset: GlueDataset, split: str
     ) -> Submission:
         rows = self._read(dataset, split)
-        tokens = tokenize(self._preprocessor, rows.texts)
+        tokens = self._tokens(rows.texts, f"{dataset.name}, {split}")
         predicted = model.predict(tokens, batch_size=self.evaluation_batch, verbose=0)
         return write_submission(folder, dataset, rows.ids, self._answers(predicted), split)
 
