@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rdrop_tf._digests import is_sha256
 from rdrop_tf.recipes import DTYPES, Recipe, find_recipe
+from rdrop_tf.recipes.ranges import RANGES
 
 
 class BadUsage(ValueError):  # noqa: N818
@@ -185,6 +186,8 @@ def _with_setting(recipe: Recipe, path: list[str], value: Any) -> Recipe:
 
 
 def _check_kind(name: str, old: Any, new: Any) -> None:
+    if new is None and name in RANGES:
+        return  # its range says whether there may be none
     kinds: Any = (int, float) if isinstance(old, float) else type(old)
     is_other_bool = isinstance(new, bool) is not isinstance(old, bool)
     if old is not None and (not isinstance(new, kinds) or is_other_bool):

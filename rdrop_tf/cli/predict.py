@@ -38,7 +38,9 @@ def _answers(args: argparse.Namespace) -> Iterable[str]:
             "--data is for the test rows of --submission; got "
             f"--data {args.data} without it: add --submission DIR, or leave --data out"
         )
-    return predict(args.run, decoded(sys.stdin.buffer))
+    # What was put in the place of standard input may give texts and have no bytes.
+    has_bytes = hasattr(sys.stdin, "buffer")
+    return predict(args.run, decoded(sys.stdin.buffer) if has_bytes else sys.stdin)
 
 
 def decoded(lines: Iterable[bytes]) -> Iterator[str]:

@@ -142,6 +142,7 @@ def test_settings_that_are_none(setting: str, sentence: str) -> None:
         ("optimizer.beta_2=1", "optimizer.beta_2 must be a number from 0 to below 1; got 1"),
         ("data.rows=0", "data.rows must be a whole number from 1 on, or null; got 0"),
         ("data.rows=-5", "data.rows must be a whole number from 1 on, or null; got -5"),
+        ("batch_size=null", "batch_size must be a whole number from 1 on; got None"),
         ("data.rows=many", "data.rows must be a whole number from 1 on, or null; got 'many'"),
         ("data.validation=1.5", "data.validation must be a share .* or a whole .*; got 1.5"),
         ("data.validation=-1", "data.validation must be a share .* or a whole .*; got -1"),
@@ -161,6 +162,7 @@ def test_settings_out_of_range(setting: str, rule: str) -> None:
 )
 def test_settings_at_the_ends_of_their_range(setting: str) -> None:
     _recipe_of(f"mrpc-small --set {setting}")
+    _recipe_of(f"sst-2-small --set {setting}")
 
 
 @pytest.mark.parametrize("name", ["task", "name"])

@@ -63,7 +63,7 @@ def refused(
 
 @pytest.fixture(autouse=True)
 def _lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(LINE.encode()), "utf-8"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(LINE))
 
 
 def test_an_honest_run_answers(run: Path) -> None:

@@ -113,11 +113,12 @@ class Images(Classification):
     def about_data(self) -> str:
         """Says what size the images have, how many classes and how many rows there are."""
         height, width, _ = self._image_shape
+        stretched = "" if self.prepared is not None else _stretched(self._images.test, height)
         train, validation, test, _ = self.splits()
         chosen_by = "the test part" if validation is test else f"{validation.rows:,}"
         return (
-            f"images of {height} by {width} pixels, {self._num_classes} classes; {train.rows:,} to "
-            f"learn from, {chosen_by} to choose by, {test.rows:,} to test"
+            f"images of {height} by {width} pixels{stretched}, {self._num_classes} classes; "
+            f"{train.rows:,} to learn from, {chosen_by} to choose by, {test.rows:,} to test"
         )
 
     @cached_property
@@ -249,6 +250,13 @@ def _npz_inside(path: Path) -> Path:
             f"with {names}: give the path of one of these files"
         )
     return found[0] if found else path
+
+
+def _stretched(read: Part, height: int) -> str:
+    """Says from which size images in memory are stretched, if they are."""
+    if not isinstance(read, Examples) or read.x.shape[1:3] == (height, height):
+        return ""
+    return f" (stretched from {read.x.shape[1]} by {read.x.shape[2]})"
 
 
 def _drawn(part: Part, rows: int, seed: int) -> Part:

@@ -299,6 +299,7 @@ def test_an_npz_file_of_another_size_is_stretched_while_it_is_read(
     np.testing.assert_array_equal(y, arrays["y_test"])
     np.testing.assert_array_equal(x, [stretch(image, 12) for image in flat["x_test"]])
     assert task.model().input_shape == (None, 12, 12, channels)
+    assert task.about_data().startswith("images of 12 by 12 pixels (stretched from 6 by 8), 4")
 
 
 def test_it_says_what_the_data_are(npz: Path) -> None:
