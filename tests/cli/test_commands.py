@@ -22,11 +22,14 @@ def stdin(content: bytes) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(content), "utf-8", errors="surrogateescape")
 
 
-def test_train_says_where_and_how_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_says_where_and_how_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rdrop_tf.tasks.digits.Digits.about_data", lambda task: "1797 digits")
     folder = tmp_path / "run"
     assert main(["train", "digits", "--alpha", "0", "--epochs", "1", "--out", str(folder)]) == 0
-    first, *_, last = capsys.readouterr().out.splitlines()
-    assert first == f"writing to {folder}"
+    first, second, *_, last = capsys.readouterr().out.splitlines()
+    assert [first, second] == [f"writing to {folder}", "1797 digits"]
     assert last.startswith("test accuracy ")
     assert last.endswith(" ms a step")
 
@@ -130,12 +133,14 @@ def test_glue_from_the_users_files_to_a_submission(
 
 
 def test_compare_ends_with_a_table_and_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("rdrop_tf.tasks.digits.Digits.about_data", lambda task: "1797 digits")
     folder = tmp_path / "compare"
     line = ["compare", "digits", "--alphas", "0,2", "--seeds", "2", "--epochs", "1"]
     assert main([*line, "--out", str(folder)]) == 0
     output = capsys.readouterr().out
+    assert output.count("1797 digits\n") == 1, "not again with each run"
     assert "100 %  run 4 of 4: alpha 2, seed 1, epoch 1  0:00 left" in output
     assert "digits: test accuracy in % on 1197 examples, 2 seeds, 1 epochs each" in output
     assert "with alpha 2 instead of 0, test accuracy" in output

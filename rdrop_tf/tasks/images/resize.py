@@ -15,7 +15,7 @@ from rdrop_tf.tasks.parts import Examples, NumberedRows, Part
 def resized(part: Part, image_size: int | None) -> Part:
     """Stretches the images of a part to a square, batch by batch and in parallel.
 
-    Images of CIFAR at 384 by 384 pixels would take 140 times the memory, so that only those of
+    Images of CIFAR at 384 by 384 pixels would take 144 times the memory, so that only those of
     the batches that are under way are held.
 
     Args:
