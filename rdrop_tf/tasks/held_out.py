@@ -30,7 +30,7 @@ def hold_out(train: Part, validation: float, seed: int, by_class: bool) -> tuple
     Example:
     >>> rows = Examples(np.arange(10), np.arange(10) % 2)
     >>> kept, held_out = hold_out(rows, 0.2, seed=0, by_class=True)
-    >>> kept.rows, sorted(held_out.y)
+    >>> kept.rows, sorted(held_out.y.tolist())
     (8, [0, 1])
     """
     count = validation if isinstance(validation, int) else math.ceil(validation * train.rows)
