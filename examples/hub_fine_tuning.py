@@ -242,12 +242,13 @@ figure.savefig(out / "hub_fine_tuning.png", dpi=120)
 ## Saving
 
 The `.keras` file holds the SavedModel's files too, so it loads where the folder or the network
-is not at hand. A SavedModel is a program: load such files only from sources you trust.
+is not at hand. A SavedModel is a program, so Keras' safe mode refuses such a file: say
+`safe_mode=False` of those that you trust, as here of one that was just written.
 """
 
 path = out / "reviews.keras"
 runs[args.alpha][0].model.save(path)
-reviews = keras.saving.load_model(path)
+reviews = keras.saving.load_model(path, safe_mode=False)
 examples = tf.constant(["the cast was brilliant", "a tedious script"])
 for text, (blame, praise) in zip(
     examples.numpy(), keras.ops.softmax(reviews.predict(examples, verbose=0)), strict=True

@@ -39,6 +39,18 @@ def list_sha256(folder: Path, parts: Iterable[str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def check_is_sha256(text: str | None) -> None:
+    """Raises unless a text is a SHA-256, or none was given.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if text is not None and not is_sha256(text.lower()):
+        raise ValueError(
+            f"A SHA-256 must be 64 hexadecimal digits, as `sha256sum` prints it. Received: {text!r}"
+        )
+
+
 def check_sha256(what: str, found: str, wanted: str) -> None:
     """Raises unless bytes are those that were meant.
 
@@ -48,8 +60,9 @@ def check_sha256(what: str, found: str, wanted: str) -> None:
         wanted: The one they must have.
 
     Raises:
-        ValueError: If they are others.
+        ValueError: If they are others, or what they must have is no SHA-256.
     """
+    check_is_sha256(wanted)
     if found != wanted.lower():
         raise ValueError(
             f"{what} must have the SHA-256 that was given, or it is not what was meant; got "

@@ -47,6 +47,14 @@ def set_attached(x: Any, name: str, value: Any) -> None:
     keras.src.backend.common.tensor_attributes.set_tensor_attr(x, name, value)
 
 
+def in_safe_mode() -> bool:
+    """Whether what is being loaded may come from anywhere, and must run nothing of its own.
+
+    Nothing is being loaded where a layer is cloned, or made by its own `from_config`.
+    """
+    return bool(keras.src.saving.serialization_lib.in_safe_mode())
+
+
 def takes_training(model: Any) -> bool:
     """Whether a model's `call` has the argument `training`."""
     return bool(model._call_has_training_arg)

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from rdrop_tf import __version__
+from rdrop_tf.recipes.measured import FILES
 
 HOME = Path(__file__).parent.parent
 
@@ -24,7 +25,8 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert held == here
-    assert {"rdrop_tf/py.typed", "rdrop_tf/recipes/measured.json"} <= held
+    figures = {f"rdrop_tf/recipes/{name}" for name in FILES}
+    assert {"rdrop_tf/py.typed", *figures} <= held
 
 
 def test_the_changelog_knows_the_version() -> None:

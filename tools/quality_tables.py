@@ -1,9 +1,10 @@
-"""Writes the figures of benchmarks/results/quality.csv into docs/results.md and README.md.
+"""Writes the figures of benchmarks/results/quality.csv into the documents that show them.
 
     python tools/quality_tables.py            after python -m benchmarks.quality run
-    python tools/quality_tables.py --check    exits with 1 where the document is out of date
+    python tools/quality_tables.py --check    exits with 1 where a document is out of date
 
-A study appears when its report stage has both arms over the same two seeds or more.
+These are docs/results.md, README.md and the file from which `rdrop recipes` shows them. A study
+appears when its report stage has both arms over the same two seeds or more.
 """
 
 import csv
@@ -19,6 +20,7 @@ from rdrop_tf.tasks.statistics import paired_difference
 HOME = Path(__file__).parent.parent
 ROWS = HOME / "benchmarks" / "results" / "quality.csv"
 DOCUMENT, README = HOME / "docs" / "results.md", HOME / "README.md"
+MEASURED = HOME / "rdrop_tf" / "recipes" / "measured_quality.json"
 PLACE = re.compile(r"(<!-- quality\.csv -->\n).*(<!-- end of quality\.csv -->)", re.DOTALL)
 SUMMARY_PLACE = re.compile(r"(<!-- quality -->\n).*(<!-- end of quality -->)", re.DOTALL)
 NOTHING = "No study is measured to its end yet.\n"
@@ -38,16 +40,16 @@ SUMMARY_HEADER = (
 )
 ENCODER = "MiniLM, 6 layers of 384"
 TRANSFORMER = "Transformer, 4 + 4 layers of 128"
-# What each study is, for whoever has not seen its recipe.
+# What each study is, for whoever has not seen its recipe, and that recipe.
 STUDIES = {
-    "mrpc": ("MRPC", ENCODER),
-    "sst-2": ("SST-2, 8,000 rows", ENCODER),
-    "sts-b": ("STS-B", ENCODER),
-    "rte": ("RTE", ENCODER),
-    "cifar100-vit": ("CIFAR-100, 10,000 images", "vision transformer"),
-    "cifar100-resnet": ("CIFAR-100, 10,000 images", "Wide ResNet"),
-    "multi30k-en-de": ("Multi30k En-De", TRANSFORMER),
-    "multi30k-de-en": ("Multi30k De-En", TRANSFORMER),
+    "mrpc": ("MRPC", ENCODER, "mrpc-small"),
+    "sst-2": ("SST-2, 8,000 rows", ENCODER, "sst-2-small"),
+    "sts-b": ("STS-B", ENCODER, "sts-b-small"),
+    "rte": ("RTE", ENCODER, "rte-small"),
+    "cifar100-vit": ("CIFAR-100, 10,000 images", "vision transformer", "cifar100-vit-small"),
+    "cifar100-resnet": ("CIFAR-100, 10,000 images", "Wide ResNet", "cifar100-wide-resnet"),
+    "multi30k-en-de": ("Multi30k En-De", TRANSFORMER, "multi30k/en-de"),
+    "multi30k-de-en": ("Multi30k De-En", TRANSFORMER, "multi30k/de-en"),
 }
 
 Row = dict[str, str]
@@ -55,20 +57,53 @@ Row = dict[str, str]
 
 def main(check: bool) -> int:
     rows = list(csv.DictReader(ROWS.read_text("utf-8").splitlines())) if ROWS.exists() else []
-    outdated = []
-    for document, place, shown in (
-        (DOCUMENT, PLACE, content(rows)),
-        (README, SUMMARY_PLACE, summary(rows)),
-    ):
-        text = document.read_text("utf-8")
-        written = with_tables(text, place, shown)
-        if text != written:
-            outdated.append(document)
-        if not check:
-            document.write_text(written, encoding="utf-8")
-    for document in outdated if check else []:
-        print(f"{document.name} does not show quality.csv: run python tools/quality_tables.py")
+    outdated = [path for path, text in documents(rows).items() if path.read_text("utf-8") != text]
+    for path in outdated:
+        if check:
+            print(f"{path.name} does not show quality.csv: run python tools/quality_tables.py")
+        else:
+            path.write_text(documents(rows)[path], encoding="utf-8")
     return int(check and bool(outdated))
+
+
+def documents(rows: list[Row]) -> dict[Path, str]:
+    """Returns what each document should hold."""
+    return {
+        DOCUMENT: with_tables(DOCUMENT.read_text("utf-8"), PLACE, content(rows)),
+        README: with_tables(README.read_text("utf-8"), SUMMARY_PLACE, summary(rows)),
+        MEASURED: json.dumps(measured(rows), indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def measured(rows: list[Row]) -> dict[str, list[str]]:
+    """Returns what `rdrop recipes` shows of each recipe that was measured."""
+    lines = {
+        recipe: measured_lines(_of(rows, study, "report"))
+        for study, (_, _, recipe) in STUDIES.items()
+    }
+    return {recipe: found for recipe, found in lines.items() if found}
+
+
+def measured_lines(rows: list[Row]) -> list[str]:
+    """Returns the figures of a study and what they are of; nothing without two pairs."""
+    arms = arms_of(rows)
+    if arms is None:
+        return []
+    plain, rdrop, longer = arms
+    data, network, _ = STUDIES[rows[0]["study"]]
+    name, alpha = rows[0]["metric"], float(next(iter(rdrop.values()))["alpha"])
+    epochs = min(int(row["epochs"]) for row in rows)
+    figures = [
+        f"{name}, {len(plain.keys() & rdrop.keys())} seeds",
+        f"alpha 0: {mean_and_range(plain, name)}",
+        f"alpha {alpha:g}: {mean_and_range(rdrop, name)}",
+    ]
+    if longer:
+        figures.append(f"alpha 0 for {2 * epochs} epochs: {mean_and_range(longer, name)}")
+    return [
+        "; ".join(figures),
+        f"{data}, {network}, {epochs} epochs: python -m benchmarks.quality run, {provenance(rows)}",
+    ]
 
 
 def with_tables(text: str, place: re.Pattern[str], shown: str) -> str:
@@ -88,7 +123,7 @@ def summary_lines(rows: list[Row]) -> Iterable[str]:
     if arms is None:
         return
     plain, rdrop, longer = arms
-    data, network = STUDIES[rows[0]["study"]]
+    data, network, _ = STUDIES[rows[0]["study"]]
     name, alpha = rows[0]["metric"], float(next(iter(rdrop.values()))["alpha"])
     yield (
         f"| {data} | {network} | {name} | {len(plain.keys() & rdrop.keys())} "

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rdrop_tf._digests import is_sha256
 from rdrop_tf.recipes import DTYPES, Recipe, find_recipe
+from rdrop_tf.recipes.ranges import RANGES
 
 
 class BadUsage(ValueError):  # noqa: N818
@@ -68,7 +69,15 @@ def epochs(text: str) -> int:
     return _whole_number(text, "the number of epochs", 1, 1_000_000)
 
 
-def setting(text: str) -> tuple[list[str], Any]:
+class Setting(NamedTuple):
+    """The path of a setting, its value, and both as the user wrote them."""
+
+    path: list[str]
+    value: Any
+    text: str
+
+
+def setting(text: str) -> Setting:
     """Reads the path of a setting and its value: JSON, or else a text."""
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -76,9 +85,9 @@ def setting(text: str) -> tuple[list[str], Any]:
             f"a setting must be NAME=VALUE, such as data.lower=true; got {text!r}"
         )
     try:
-        return name.split("."), json.loads(value)
+        return Setting(name.split("."), json.loads(value), text)
     except json.JSONDecodeError:
-        return name.split("."), value
+        return Setting(name.split("."), value, text)
 
 
 def recipe(text: str) -> Recipe:
@@ -136,8 +145,8 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         ValueError: If the recipe has no such setting.
     """
     recipe: Recipe = args.recipe
-    for path, value in getattr(args, "set", []):
-        recipe = _with_setting(recipe, path, value)
+    for changed in getattr(args, "set", []):
+        recipe = _with_setting(recipe, changed.path, changed.value)
     data = {"folder": args.data, "strict": args.strict}
     model = {"preset": args.preset, "sha256": args.sha256, "lora": args.lora}
     return replace(
@@ -149,8 +158,16 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     )
 
 
+WHAT_A_RECIPE_IS = (["name"], ["task"])
+
+
 def _with_setting(recipe: Recipe, path: list[str], value: Any) -> Recipe:
     """Returns the recipe with one of its settings changed."""
+    if path in WHAT_A_RECIPE_IS:
+        raise ValueError(
+            f"{path[0]} is what a recipe is, and its other settings go with it; got "
+            f"{path[0]}={value} for {recipe.name!r}: choose another recipe, see `rdrop recipes`"
+        )
     settings = recipe.as_dict()
     *outer, last = path
     inner: Any = settings
@@ -169,6 +186,8 @@ def _with_setting(recipe: Recipe, path: list[str], value: Any) -> Recipe:
 
 
 def _check_kind(name: str, old: Any, new: Any) -> None:
+    if new is None and name in RANGES:
+        return  # its range says whether there may be none
     kinds: Any = (int, float) if isinstance(old, float) else type(old)
     is_other_bool = isinstance(new, bool) is not isinstance(old, bool)
     if old is not None and (not isinstance(new, kinds) or is_other_bool):
@@ -185,6 +204,15 @@ OPTIONS = {
     "sha256": "--sha256",
     "lora": "--lora",
 }
+
+
+def text_of_settings(args: argparse.Namespace) -> list[str]:
+    """Returns what `add_settings` read but for the data, as words of a command line."""
+    words = [word for changed in args.set for word in ("--set", changed.text)]
+    for name in ("preset", "sha256", "lora"):
+        if getattr(args, name) is not None:
+            words += [f"--{name}", str(getattr(args, name))]
+    return words
 
 
 def _changed(

@@ -1,6 +1,7 @@
 """`rdrop prepare`: a data set as shards."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from rdrop_tf.cli import arguments
@@ -26,7 +27,12 @@ def run(args: argparse.Namespace) -> None:
     from rdrop_tf.tasks import make_task
 
     recipe = arguments.recipe_of(args)
-    rows = make_task(recipe).prepare(args.out)
+    task = make_task(recipe)
+    rows = task.prepare(args.out)
+    about = task.about_data()
+    if about is not None:
+        print(about)
     for part, count in rows.items():
         print(f"{part}: {count:,} rows")
-    print(f"to train on them: rdrop train {recipe.name} --data {args.out}")
+    line = ["rdrop", "train", recipe.name, "--data", str(args.out)]
+    print(f"to train on them: {shlex.join([*line, *arguments.text_of_settings(args)])}")

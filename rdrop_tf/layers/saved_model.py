@@ -6,10 +6,15 @@ from typing import Any
 
 import keras
 
-from rdrop_tf._digests import check_sha256
+from rdrop_tf._digests import check_is_sha256, check_sha256
 from rdrop_tf._keras import in_symbolic_scope
 from rdrop_tf._typing import Nested
-from rdrop_tf.layers.saved_model_checks import check_backend, check_trainable, check_training
+from rdrop_tf.layers.saved_model_checks import (
+    check_backend,
+    check_trainable,
+    check_training,
+    check_trusted,
+)
 from rdrop_tf.layers.saved_model_files import (
     copy_files,
     fingerprint,
@@ -41,7 +46,8 @@ class SavedModelLayer(keras.layers.Layer):
 
     A model with this layer is saved as any other. The `.keras` file holds the SavedModel's
     files too and loads where the folder or the network is not at hand. A SavedModel is a
-    program: load such files only from sources you trust.
+    program, so Keras' safe mode, its default, refuses such a file: load one that you trust with
+    `keras.saving.load_model(path, safe_mode=False)`.
 
     Works on the TensorFlow backend. Under a `tf.distribute` strategy make the layer inside
     `strategy.scope()`, as every layer.
@@ -63,10 +69,10 @@ class SavedModelLayer(keras.layers.Layer):
 
     Raises:
         ImportError: If the handle needs a package that is not installed.
-        OSError: If the folder does not exist or holds no SavedModel.
-        ValueError: On another backend; if the SavedModel has another SHA-256 than was given;
-            if there is no such function; if the SavedModel has
-            nothing to train or does not tell training from inference, and is to be trained.
+        OSError: If the folder does not exist or holds no whole SavedModel, or a download fails.
+        ValueError: On another backend; if `sha256` is none, or the SavedModel has another; if
+            there is no such function; if the SavedModel has nothing to train or does not tell
+            training from inference, and is to be trained.
 
     Example:
     >>> import keras, tempfile, tensorflow as tf
@@ -102,6 +108,7 @@ class SavedModelLayer(keras.layers.Layer):
         _saved: dict[str, Any] | None = None,
     ) -> None:
         check_backend()
+        check_is_sha256(sha256)
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self.handle = os.fspath(handle)
         self.endpoint, self.training_endpoint = endpoint, training_endpoint
@@ -207,7 +214,12 @@ class SavedModelLayer(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "SavedModelLayer":
-        """Opens the SavedModel if its folder is still there; else waits for saved files."""
+        """Opens the SavedModel if its folder is still there; else waits for saved files.
+
+        Raises:
+            ValueError: If a file is loaded in Keras' safe mode.
+        """
+        check_trusted()
         config = dict(config)
         saved = keras.saving.deserialize_keras_object(config.pop("saved"))
         return cls(**config, _saved=saved)

@@ -2,6 +2,7 @@
 
 import keras
 
+from rdrop_tf._keras import in_safe_mode
 from rdrop_tf.layers.saved_model_functions import Functions
 
 
@@ -13,6 +14,17 @@ def check_backend() -> None:
             "SavedModelLayer needs the TensorFlow backend, because a SavedModel is a program of "
             f"TensorFlow. Received: the backend {backend!r}; set KERAS_BACKEND=tensorflow before "
             "Keras is imported"
+        )
+
+
+def check_trusted() -> None:
+    """Raises if a file is loaded in Keras' safe mode, which runs nothing that lies in files."""
+    if in_safe_mode():
+        raise ValueError(
+            "A SavedModel is a program, which may read and write files, and Keras' safe mode runs "
+            "no program that a file brings along. Received: a model with a SavedModelLayer, in "
+            "safe mode; if you trust where it comes from, load it with safe_mode=False or call "
+            "keras.config.enable_unsafe_deserialization() first"
         )
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def resolve_handle(handle: str) -> Path:
 
     Raises:
         ImportError: If the handle needs a package that is not installed.
-        OSError: If the folder does not exist or holds no SavedModel.
+        OSError: If the folder does not exist or holds no SavedModel, or a download fails.
     """
     if Path(handle).exists():
         return _checked(Path(handle))
@@ -28,11 +29,11 @@ def resolve_handle(handle: str) -> Path:
     kaggle = address.group(1) if address else handle
     if _KAGGLE_HANDLE.fullmatch(kaggle):
         hub = _import("kagglehub", handle, "pip install kagglehub")
-        return _checked(Path(hub.model_download(kaggle)))
+        return _checked(_downloaded(hub.model_download, kaggle))
     if "://" in handle:
         # tensorflow_hub 0.16 imports pkg_resources, which setuptools 82 has dropped.
         hub = _import("tensorflow_hub", handle, "pip install tensorflow_hub 'setuptools<82'")
-        return _checked(Path(hub.resolve(handle)))
+        return _checked(_downloaded(hub.resolve, handle))
     raise FileNotFoundError(
         "A SavedModel's handle must be a folder that exists, or a TF Hub or Kaggle handle. "
         f"Received: {handle!r}; look for a typing error, or for a relative path in another folder"
@@ -46,6 +47,19 @@ def _import(package: str, handle: str, install: str) -> Any:
         raise ImportError(
             f"The handle {handle!r} is downloaded with {package}, which cannot be imported "
             f"({error}): {install}"
+        ) from error
+
+
+def _downloaded(download: Callable[[str], str], handle: str) -> Path:
+    try:
+        return Path(download(handle))
+    # Without a network, credentials or such a model: each package has errors of its own.
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise OSError(
+            "A handle that is no folder is downloaded. "
+            f"Received: {handle!r}, whose download failed ({said}); connect to the network, look "
+            "for a typing error, or give the folder of a SavedModel"
         ) from error
 
 

@@ -45,7 +45,7 @@ class Program:
         values = {i: ops.convert_to_numpy(view) for i, view in stand_ins.items()}
         variables = _InOrder(stand_ins)
         with tf.variable_creator_scope(variables.create):
-            self.loaded = tf.saved_model.load(str(self._files.path))
+            self.loaded = _load(self._files.path, folder)
         for i, view in stand_ins.items():
             view.assign(values[i])
         self.functions = find_functions(self.loaded, endpoint, training_endpoint, str(folder))
@@ -79,6 +79,20 @@ class Program:
             )
             for variable, name in zip(own, names, strict=True)
         ]
+
+
+def _load(path: Path, folder: Path) -> Any:
+    import tensorflow as tf
+
+    try:
+        return tf.saved_model.load(str(path))
+    # A file that is missing, cut short or another's comes out anywhere in TensorFlow.
+    except Exception as error:
+        raise OSError(
+            "A SavedModel must be whole: saved_model.pb, and what it names in variables and assets"
+            f". Received: '{folder}', of which TensorFlow says: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}; copy or download the SavedModel again"
+        ) from error
 
 
 class _InOrder:

@@ -7,7 +7,8 @@ gradients clipped at norm 1. It does not state the updates; they are those of Vi
 epochs. A batch is 16 slices of 32 images, whose gradients are averaged. Nor does it state the
 augmentation: flips, and crops of the same 384 pixels after padding with an eighth of them.
 
-The small recipes are none of the paper's: ordinary settings of such networks, with alpha .6.
+The small recipes are none of the paper's: ordinary settings of such networks, with alpha .6, for
+the 32 by 32 pixels of CIFAR.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from rdrop_tf.recipes.recipe import Optimizer, Recipe
 
 BATCH, SLICES, WARMUP_UPDATES = 512, 16, 500
 PAPER_IMAGE_SIZE = 384
+CIFAR_IMAGE_SIZE = 32
 
 PRESETS = {
     "vit-base": "vit_base_patch16_224_imagenet21k",
@@ -28,6 +30,8 @@ SUMMARIES = {
     "cifar100": "CIFAR-100: which of 100 things is on the photo?",
     "imagenet2012": "ImageNet: which of 1,000 things is on the photo?",
 }
+
+CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet2012": 1000}
 
 SOURCE = "--data FILE or DIR (npz or class folders), or tensorflow-datasets ({})"
 
@@ -102,20 +106,19 @@ def _small_recipe(
         batch_size=128,
         optimizer=optimizer,
         probe_every=5,
-        data=_data(tfds, image_size=None, validation=0.1, crop_padding=4),
+        data=_data(tfds, image_size=CIFAR_IMAGE_SIZE, validation=0.1, crop_padding=4),
         model=model,
     )
 
 
-def _data(
-    tfds: str, *, image_size: int | None, validation: float, crop_padding: int
-) -> dict[str, object]:
+def _data(tfds: str, *, image_size: int, validation: float, crop_padding: int) -> dict[str, object]:
     """The settings of the data; see `rdrop_tf.tasks.images.task.Images`."""
     return {
         "tfds": tfds,
         "folder": None,
         "strict": False,
         "image_size": image_size,
+        "most_classes": CLASSES[tfds],
         "validation": validation,
         "rows": None,
         "seed": 0,

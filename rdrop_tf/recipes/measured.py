@@ -1,8 +1,10 @@
-"""What was measured on each recipe, from a file that `tools/keep_results.py` writes."""
+"""What was measured on each recipe: comparisons that were kept, and the studies of real data."""
 
 import json
 from importlib import resources
 
+# Written by `tools/keep_results.py` and `tools/quality_tables.py`.
+FILES = ("measured.json", "measured_quality.json")
 NOT_MEASURED = "not measured here"
 
 
@@ -23,6 +25,8 @@ def measured(name: str) -> list[str]:
     >>> measured("mnli-roberta-large")
     ['not measured here']
     """
-    file = resources.files("rdrop_tf.recipes") / "measured.json"
-    kept: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8"))
+    kept: dict[str, list[str]] = {}
+    for file in FILES:
+        text = (resources.files("rdrop_tf.recipes") / file).read_text(encoding="utf-8")
+        kept |= json.loads(text)
     return kept.get(name, [NOT_MEASURED])

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rdrop_tf.recipes.ranges import check_ranges
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -72,7 +74,7 @@ class Recipe:
         model: The task's own settings of the model.
 
     Raises:
-        ValueError: If there is no such dtype.
+        ValueError: If there is no such dtype, or a setting is out of its range.
 
     Example:
     >>> from rdrop_tf.recipes import find_recipe
@@ -100,6 +102,7 @@ class Recipe:
     model: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_ranges(self.as_dict())
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {self.dtype!r}")
 

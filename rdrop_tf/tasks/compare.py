@@ -54,6 +54,8 @@ def compare(
         "config.json", {"recipe": recipe.as_dict(), "alphas": list(alphas), "seeds": list(seeds)}
     )
     started = time.monotonic()
+    if progress is not None:
+        progress.say(task.about_data())
     runs = _train_all(task, alphas, seeds, folder, progress)
     seconds = time.monotonic() - started
 

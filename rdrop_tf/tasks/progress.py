@@ -57,6 +57,12 @@ class Progress:
         else:
             self._print_tenth(share, line)
 
+    def say(self, text: str | None) -> None:
+        """Writes a line of its own, unless there is nothing to say."""
+        if text is not None:
+            self.close()
+            print(text, file=self._stream, flush=True)
+
     def close(self) -> None:
         """Ends the bar's line, so that what follows starts on one of its own."""
         if self._bar_is_open:

@@ -98,6 +98,10 @@ class Task(ABC):
     def splits(self) -> Splits:
         """Loads the data: the same parts at every call."""
 
+    def about_data(self) -> str | None:
+        """Returns what is to be said of the data before training, if anything."""
+        return None
+
     @property
     def prepared_settings(self) -> Mapping[str, Any]:
         """The settings that decide what the rows of `prepare` are.

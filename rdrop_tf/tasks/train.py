@@ -93,7 +93,8 @@ def train(
         alpha: The weight of the consistency term; 0 is ordinary training.
         seed: Of everything random.
         folder: A new or empty folder.
-        task: The recipe's task, where it is made already and holds its data.
+        task: The recipe's task, where it is made already and holds its data; nothing is said of
+            these then.
         checkpoints: Whether to write the models.
         resumable: Whether to save the training itself every few minutes, and on SIGTERM before
             the process ends with the exit code 75.
@@ -142,8 +143,10 @@ def train(
     if run.has_ended:
         run.forget_unfinished()
         return RunResult(**run.read_result())
-    task = task or make_task(recipe)
+    is_told, task = task is not None, task or make_task(recipe)
     parts = task.splits()
+    if progress is not None and not is_told:
+        progress.say(task.about_data())
     keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = _compiled(task, alpha, on_nan)

@@ -97,6 +97,6 @@ def _prepare(builder: Any, name: str, download_error: type[Exception]) -> None:
         reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
         raise OSError(
             f"{name} must be in {str(builder.data_path)!r} or be downloaded, which failed "
-            f"({reason}): connect to the network, or give a data_dir where tensorflow-datasets "
-            "has prepared it"
+            f"({reason}): connect to the network, or set TFDS_DATA_DIR to the folder where "
+            "tensorflow-datasets has prepared it"
         ) from error

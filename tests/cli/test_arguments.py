@@ -127,6 +127,51 @@ def test_settings_that_are_none(setting: str, sentence: str) -> None:
         _recipe_of(f"multi30k/en-de --set {setting}")
 
 
+@pytest.mark.parametrize(
+    ("setting", "rule"),
+    [
+        ("batch_size=0", "batch_size must be a whole number from 1 on; got 0"),
+        ("validate_every=0", "validate_every must be a whole number from 1 on; got 0"),
+        ("probe_every=0", "probe_every must be a whole number from 1 on; got 0"),
+        ("average=0", "average must be a whole number from 1 on; got 0"),
+        ("epochs=0", "epochs must be a whole number from 1 on; got 0"),
+        ("alpha=-1", "alpha must be a number >= 0; got -1"),
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate must be a number > 0; got -1"),
+        ("optimizer.accumulation=0", "optimizer.accumulation must be a whole .*1 on; got 0"),
+        ("optimizer.clip_norm=0", "optimizer.clip_norm must be a number > 0, or null; got 0"),
+        ("optimizer.beta_2=1", "optimizer.beta_2 must be a number from 0 to below 1; got 1"),
+        ("data.rows=0", "data.rows must be a whole number from 1 on, or null; got 0"),
+        ("data.rows=-5", "data.rows must be a whole number from 1 on, or null; got -5"),
+        ("batch_size=null", "batch_size must be a whole number from 1 on; got None"),
+        ("data.rows=many", "data.rows must be a whole number from 1 on, or null; got 'many'"),
+        ("data.validation=1.5", "data.validation must be a share .* or a whole .*; got 1.5"),
+        ("data.validation=-1", "data.validation must be a share .* or a whole .*; got -1"),
+        ("data.seed=-1", "data.seed must be a whole number from 0 to 4294967295; got -1"),
+        ("model.sequence_length=0", "model.sequence_length must be a whole .*6 on; got 0"),
+        ("model.sequence_length=1", "model.sequence_length must be a whole .*6 on; got 1"),
+        ("model.lora=0", "model.lora must be a whole number from 1 on, or null; got 0"),
+    ],
+)
+def test_settings_out_of_range(setting: str, rule: str) -> None:
+    with pytest.raises(ValueError, match=f"^{rule}: leave it out for the recipe's$"):
+        _recipe_of(f"mrpc-small --set {setting}")
+
+
+@pytest.mark.parametrize(
+    "setting", ["data.rows=1", "data.rows=null", "data.validation=0", "data.validation=30"]
+)
+def test_settings_at_the_ends_of_their_range(setting: str) -> None:
+    _recipe_of(f"mrpc-small --set {setting}")
+    _recipe_of(f"sst-2-small --set {setting}")
+
+
+@pytest.mark.parametrize("name", ["task", "name"])
+def test_a_recipe_stays_what_it_is(name: str) -> None:
+    text = rf"^{name} is what a recipe is, .*; got {name}=images for 'mrpc-small': choose another"
+    with pytest.raises(ValueError, match=text):
+        _recipe_of(f"mrpc-small --set {name}=images")
+
+
 def test_a_setting_without_a_value() -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"must be NAME=VALUE, .*; got 'lower'"):
         arguments.setting("lower")

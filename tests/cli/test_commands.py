@@ -17,11 +17,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_train_says_where_and_how_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def stdin(content: bytes) -> io.TextIOWrapper:
+    """Standard input under LC_ALL=C, where Python lets wrong bytes pass as half characters."""
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8", errors="surrogateescape")
+
+
+def test_train_says_where_and_how_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rdrop_tf.tasks.digits.Digits.about_data", lambda task: "1797 digits")
     folder = tmp_path / "run"
     assert main(["train", "digits", "--alpha", "0", "--epochs", "1", "--out", str(folder)]) == 0
-    first, *_, last = capsys.readouterr().out.splitlines()
-    assert first == f"writing to {folder}"
+    first, second, *_, last = capsys.readouterr().out.splitlines()
+    assert [first, second] == [f"writing to {folder}", "1797 digits"]
     assert last.startswith("test accuracy ")
     assert last.endswith(" ms a step")
 
@@ -43,7 +51,7 @@ def test_predict_reads_lines_and_writes_lines(
 ) -> None:
     images = load_digits().data[:5]
     text = "".join(",".join(f"{pixel:g}" for pixel in image) + "\n" for image in images)
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr("sys.stdin", stdin(text.encode()))
     assert main(["predict", str(run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
@@ -53,13 +61,24 @@ def test_predict_reads_lines_and_writes_lines(
 def test_predict_names_the_bad_line(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("0 " * 64 + "\n1 2\n"))
+    monkeypatch.setattr("sys.stdin", stdin(b"0 " * 64 + b"\n1 2\n"))
     assert main(["predict", str(run)]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == (
         "rdrop: error: line 2: a line must hold 64 pixels, separated by commas or spaces; "
         "got 2 values\n"
+    )
+
+
+def test_predict_names_the_line_that_is_no_utf_8(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", stdin(b"0 " * 64 + b"\ncaf\xe9\n"))
+    assert main(["predict", str(run)]) == 1
+    assert capsys.readouterr().err == (
+        "rdrop: error: line 2: lines must be UTF-8; got the byte 0xe9 at place 4: convert them "
+        "first, for example by `iconv -f latin1 -t utf-8`, if that is what they are\n"
     )
 
 
@@ -114,12 +133,14 @@ def test_glue_from_the_users_files_to_a_submission(
 
 
 def test_compare_ends_with_a_table_and_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("rdrop_tf.tasks.digits.Digits.about_data", lambda task: "1797 digits")
     folder = tmp_path / "compare"
     line = ["compare", "digits", "--alphas", "0,2", "--seeds", "2", "--epochs", "1"]
     assert main([*line, "--out", str(folder)]) == 0
     output = capsys.readouterr().out
+    assert output.count("1797 digits\n") == 1, "not again with each run"
     assert "100 %  run 4 of 4: alpha 2, seed 1, epoch 1  0:00 left" in output
     assert "digits: test accuracy in % on 1197 examples, 2 seeds, 1 epochs each" in output
     assert "with alpha 2 instead of 0, test accuracy" in output

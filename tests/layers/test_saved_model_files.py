@@ -56,11 +56,16 @@ def trained(folder: str) -> RDropModel:
     return rdrop
 
 
+def load(file: Path) -> Any:
+    """A SavedModel is a program, which is loaded from a file that is trusted only."""
+    return keras.saving.load_model(file, safe_mode=False)
+
+
 FRESH = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
 import rdrop_tf
-model = keras.saving.load_model(sys.argv[1])
+model = keras.saving.load_model(sys.argv[1], safe_mode=False)
 texts = tf.constant(json.loads(sys.argv[2]))
 print(json.dumps(model.predict(texts, verbose=0).tolist()))
 """
@@ -93,7 +98,7 @@ def test_training_goes_on_from_a_file(tmp_path: Path, folder_is: str) -> None:
     rdrop.save(tmp_path / "model.keras")
     if folder_is == "gone":
         shutil.rmtree(folder)
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = load(tmp_path / "model.keras")
     same_weights(loaded.model, rdrop.model)
     for one in (rdrop, loaded):
         one.fit(*data, batch_size=8, verbose=0)
@@ -106,7 +111,7 @@ def test_a_folder_that_has_changed_is_left_alone(tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     shutil.rmtree(folder)
     saved_models.noise(Path(folder))
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = load(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded(x), model(x))
 
 
@@ -120,7 +125,7 @@ def test_a_reloaded_model_is_saved_and_exported_again(tmp_path: Path) -> None:
     model.save(tmp_path / "one.keras")
     shutil.rmtree(folder)
     for source, target in (("one", "two"), ("two", "three")):
-        model = keras.saving.load_model(tmp_path / f"{source}.keras")
+        model = load(tmp_path / f"{source}.keras")
         model.save(tmp_path / f"{target}.keras")
     gc.collect()  # frees the first of them, in whose folder the second found its files
     np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
@@ -138,7 +143,7 @@ def test_a_subclassed_model_is_saved_and_reloaded(tmp_path: Path) -> None:
     assert rdrop.fit(x, y, batch_size=8, verbose=0).history["kl"][0] > 1e-4
     rdrop.save(tmp_path / "model.keras")
     shutil.rmtree(folder)
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = load(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), rdrop.predict(x, verbose=0))
 
 
@@ -146,7 +151,7 @@ def test_a_frozen_layer_is_reloaded_frozen_and_can_be_thawed(tmp_path: Path) -> 
     folder = saved_models.text_encoder(tmp_path / "text")
     text_classifier(folder, trainable=False).save(tmp_path / "model.keras")
     shutil.rmtree(folder)
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = load(tmp_path / "model.keras")
     assert len(loaded.trainable_variables) == 2
     loaded.get_layer("saved").trainable = True
     assert len(loaded.trainable_variables) == 4
@@ -159,11 +164,64 @@ def test_a_model_is_reloaded_under_two_replicas(tmp_path: Path, mirrored: Any) -
     model.save(tmp_path / "model.keras")
     shutil.rmtree(folder)
     with mirrored.scope():
-        loaded = compiled(RDropModel(keras.saving.load_model(tmp_path / "model.keras")))
+        loaded = compiled(RDropModel(load(tmp_path / "model.keras")))
     np.testing.assert_allclose(
         loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6
     )
     assert loaded.fit(x, y, verbose=0).history["kl"][0] > 1e-4
+
+
+class Writer:
+    """Makes a SavedModel that writes a file when it is called."""
+
+    def __init__(self, folder: Path) -> None:
+        import tensorflow as tf
+
+        self.trace, self.folder = folder / "trace", folder / "writer"
+        trace = str(self.trace)
+
+        class Module(tf.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.scale = tf.Variable(1.0)
+
+            @tf.function
+            def __call__(self, x: Any, training: bool = False) -> Any:
+                tf.io.write_file(trace, "run")
+                return x * self.scale
+
+        saved_models.save_module(Module(), self.folder, tf.TensorSpec([None, None]))
+
+
+@pytest.mark.parametrize("folder_is", ["gone", "there"])
+def test_safe_mode_refuses_the_program_of_a_file(tmp_path: Path, folder_is: str) -> None:
+    writer = Writer(tmp_path)
+    x = keras.Input((4,))
+    model = keras.Model(x, SavedModelLayer(str(writer.folder))(x))
+    model.save(tmp_path / "model.keras")
+    if folder_is == "gone":
+        shutil.rmtree(writer.folder)
+    text = r"safe mode runs no program .*with safe_mode=False or call keras.config.enable_unsafe_d"
+    for unsafe in (
+        lambda: keras.saving.load_model(tmp_path / "model.keras"),
+        lambda: keras.models.model_from_json(model.to_json()),
+        lambda: keras.Model.from_config(model.get_config()),
+    ):
+        with pytest.raises(ValueError, match=text):
+            unsafe()
+    writer.trace.unlink(missing_ok=True)
+    load(tmp_path / "model.keras")(np.ones((1, 4), "float32"))
+    assert writer.trace.exists(), "so this is what was refused"
+
+
+def test_it_is_allowed_for_the_whole_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text_classifier(saved_models.text_encoder(tmp_path / "text")).save(tmp_path / "model.keras")
+    # What `keras.config.enable_unsafe_deserialization` does, and can't be undone.
+    state = keras.src.backend.common.global_state
+    monkeypatch.setattr(state.GLOBAL_STATE_TRACKER, "safe_mode_saving", False, raising=False)
+    keras.saving.load_model(tmp_path / "model.keras")
 
 
 def test_clones_and_weights_files_are_those_of_any_layer(tmp_path: Path) -> None:
@@ -232,3 +290,15 @@ def test_one_that_was_meant_is_taken_and_keeps_its_sha256(tmp_path: Path) -> Non
     (tmp_path / "encoder" / "variables" / "variables.index").write_bytes(b"others")
     with pytest.raises(ValueError, match=f"and {digest} was given"):
         SavedModelLayer(folder, sha256=digest)
+
+
+def test_what_is_no_sha256_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"SHA-256 must be 64 hexadecimal .*Received: 'xyz'"):
+        SavedModelLayer(str(tmp_path / "not looked for"), sha256="xyz")
+
+
+def test_a_saved_model_without_its_variables(tmp_path: Path) -> None:
+    folder = saved_models.noise(tmp_path / "noise")
+    shutil.rmtree(Path(folder) / "variables")
+    with pytest.raises(OSError, match=rf"must be whole: .*Received: '{folder}', .*; copy or downl"):
+        SavedModelLayer(folder)

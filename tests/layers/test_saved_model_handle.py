@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -64,6 +65,27 @@ def test_a_handle_whose_package_is_missing(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"downloaded with {package}.*{line}"):
+        resolve_handle(handle)
+
+
+@pytest.mark.parametrize(
+    ("handle", "package", "function"),
+    [
+        (KAGGLE, "kagglehub", "model_download"),
+        ("https://tfhub.dev/google/nnlm/1", "tensorflow_hub", "resolve"),
+    ],
+)
+def test_a_download_that_fails(
+    monkeypatch: pytest.MonkeyPatch, handle: str, package: str, function: str
+) -> None:
+    def fail(handle: str) -> None:
+        raise RuntimeError("HTTPSConnectionPool:\nno route")
+
+    monkeypatch.setitem(sys.modules, package, SimpleNamespace(**{function: fail}))
+    said = (
+        rf"'{handle}', whose download failed \(RuntimeError: HTTPSConnectionPool: no route\); con"
+    )
+    with pytest.raises(OSError, match=said):
         resolve_handle(handle)
 
 

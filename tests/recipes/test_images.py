@@ -82,6 +82,8 @@ class _Blank32(Images):
 def test_the_small_networks_are_built_and_small(name: str) -> None:
     recipe = RECIPES[name]
     model = _Blank32(recipe).model()
+    assert recipe.data["image_size"] == 32, "or class folders would be read at another"
+    assert recipe.data["most_classes"] == int(recipe.data["tfds"].removeprefix("cifar"))
     assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 10))
     assert 5e5 < model.count_params() < 1e6
     rates = {layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)}

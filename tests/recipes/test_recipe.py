@@ -5,6 +5,7 @@ from importlib import resources
 import pytest
 
 from rdrop_tf.recipes import DIGITS, RECIPES, Recipe, find_recipe, measured
+from rdrop_tf.recipes.measured import FILES
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -33,12 +34,26 @@ def test_the_default_job_was_measured() -> None:
     assert provenance.startswith("rdrop compare digits in ")
 
 
+def _kept() -> dict[str, list[str]]:
+    files = [resources.files("rdrop_tf.recipes") / name for name in FILES]
+    first, second = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    assert not first.keys() & second.keys()
+    return first | second
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_says_what_was_measured_or_that_nothing_was(name: str) -> None:
-    kept = json.loads((resources.files("rdrop_tf.recipes") / "measured.json").read_text())
-    assert measured(name) == kept.get(name, ["not measured here"])
+    assert measured(name) == _kept().get(name, ["not measured here"])
+
+
+@pytest.mark.parametrize(
+    ("name", "figure"), [("mrpc-small", "accuracy"), ("sts-b-small", "pearson")]
+)
+def test_the_studies_of_real_data_are_shown(name: str, figure: str) -> None:
+    figures, _ = measured(name)
+    assert figures.startswith(f"{figure}, 5 seeds; alpha 0: 0.")
+    assert f"; alpha {find_recipe(name).alpha:g}: 0." in figures
 
 
 def test_figures_are_kept_of_recipes_alone() -> None:
-    kept = json.loads((resources.files("rdrop_tf.recipes") / "measured.json").read_text())
-    assert kept.keys() <= RECIPES.keys()
+    assert _kept().keys() <= RECIPES.keys()

@@ -1,5 +1,6 @@
 """A task's prepared shards are its rows, and are trained on as they are."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rdrop_tf.cli.main import main
+from rdrop_tf.cli import arguments
+from rdrop_tf.cli.main import _parser, main
 from rdrop_tf.recipes import DIGITS, Recipe, find_recipe
 from rdrop_tf.tasks import Examples, NumberedRows, make_task, train
 from rdrop_tf.tasks.parts import Part
@@ -181,6 +183,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = tmp_path / "shards"
     line = ["prepare", "cifar100-vit-small", "--data", str(tmp_path), "--out", str(out)]
     assert main([*line, "--set", "data.validation=0.2"]) == 0
-    said = capsys.readouterr().out.splitlines()
+    about, *said = capsys.readouterr().out.splitlines()
+    assert about.startswith("images of 32 by 32 pixels, 4 classes; 48 to learn from, 12 to")
     assert said[:3] == ["train: 48 rows", "validation: 12 rows", "test: 20 rows"]
-    assert said[3] == f"to train on them: rdrop train cifar100-vit-small --data {out}"
+    start = "to train on them: "
+    assert said[3].startswith(f"{start}rdrop train cifar100-vit-small --data {out} --set")
+    _, *again = shlex.split(said[3].removeprefix(start))
+    recipe = arguments.recipe_of(_parser().parse_args(again))
+    assert make_task(recipe).splits().train.rows == 48, "these shards are taken"

@@ -75,6 +75,18 @@ def test_a_terminal_shows_one_line_that_never_wraps(monkeypatch: pytest.MonkeyPa
     assert second.endswith("\n")
 
 
+def test_what_is_said_has_a_line_of_its_own() -> None:
+    stream = _Terminal()
+    with Progress(2, stream) as progress:
+        progress.say("the data")
+        progress.say(None)
+        progress.advance(1, "a")
+    starting, said, bar, _ = stream.getvalue().split("\n")
+    assert starting.rstrip().endswith("starting")
+    assert said == "the data"
+    assert " 50 %  a" in bar
+
+
 def test_an_error_leaves_the_bar_on_a_line_of_its_own() -> None:
     stream = _Terminal()
     progress = Progress(2, stream)

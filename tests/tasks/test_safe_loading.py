@@ -83,6 +83,23 @@ def test_code_in_a_lambda_is_refused(
     assert not trace.exists()
 
 
+@pytest.mark.tensorflow
+def test_the_program_of_a_saved_model_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rdrop_tf.layers import SavedModelLayer
+    from tests.layers.test_saved_model_files import Writer
+
+    writer = Writer(tmp_path)
+    x = keras.Input((8, 8, 1))
+    program = SavedModelLayer(str(writer.folder))
+    logits = keras.layers.Dense(10)(program(keras.layers.Flatten()(x)))
+    keras.Model(x, logits).save(run / "checkpoints" / "last.keras")
+    writer.trace.unlink(missing_ok=True)
+    assert "a model with a SavedModelLayer, in safe mode" in refused(run, capsys)
+    assert not writer.trace.exists()
+
+
 def test_a_class_of_another_module_is_refused(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

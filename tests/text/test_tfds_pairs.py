@@ -70,7 +70,7 @@ def test_without_network_the_way_out_is_said(tmp_path: Path) -> None:
     with failing(ConnectionError("no route")), pytest.raises(OSError, match="no route") as raised:
         read_tfds(NAME, "train", "pt", "en", data_dir=tmp_path)
     assert str(raised.value).startswith(f"{NAME} must be in '{tmp_path}")
-    assert "give a data_dir" in str(raised.value)
+    assert "or set TFDS_DATA_DIR to the folder where" in str(raised.value)
 
 
 def test_a_package_that_downloading_needs(tmp_path: Path) -> None:

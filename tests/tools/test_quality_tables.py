@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from rdrop_tf.recipes import find_recipe
 from tools import quality_tables
 
 
@@ -89,7 +90,29 @@ def test_the_summary_has_one_line_a_study() -> None:
 def test_every_study_has_a_name() -> None:
     from benchmarks.quality_studies import STUDIES
 
-    assert set(quality_tables.STUDIES) == set(STUDIES)
+    assert {name: recipe for name, (_, _, recipe) in quality_tables.STUDIES.items()} == {
+        name: study.recipe for name, study in STUDIES.items()
+    }
+
+
+def test_what_a_recipe_shows_is_what_the_documents_show() -> None:
+    assert quality_tables.measured(ROWS) == {
+        "mrpc-small": [
+            "accuracy, 2 seeds; alpha 0: 0.8200 (0.8000 to 0.8400); alpha 1: 0.8400 (0.8300 to "
+            "0.8500); alpha 0 for 10 epochs: 0.8300 (0.8200 to 0.8400)",
+            "MRPC, MiniLM, 6 layers of 384, 5 epochs: python -m benchmarks.quality run, 6 runs, "
+            "3.0 hours of training, on cpu:0 (keras 3 on tensorflow).",
+        ]
+    }
+    assert quality_tables.measured(ROWS[:3]) == {}
+
+
+@pytest.mark.parametrize("name", ["mrpc", "rte", "sts-b", "sst-2"])
+def test_the_recipes_of_glue_have_the_alpha_that_was_chosen(name: str) -> None:
+    from benchmarks.quality import RESULTS, best, read_rows
+
+    recipe = find_recipe(f"{name}-small")
+    assert recipe.alpha == best(read_rows(RESULTS), name, "alpha", "alpha")
 
 
 def test_the_document_shows_the_kept_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.data import SimilarSizes
@@ -31,7 +30,8 @@ from rdrop_tf.tasks.glue.tokens import (
     tokenize,
 )
 from rdrop_tf.tasks.glue.tsv_split import read_tsv_split
-from rdrop_tf.tasks.parts import Examples, Splits, take
+from rdrop_tf.tasks.held_out import hold_out
+from rdrop_tf.tasks.parts import Examples, Splits
 from rdrop_tf.tasks.precision import in_float32
 from rdrop_tf.tasks.task import ACCURACY, Metric, Task
 from rdrop_tf.tasks.training_batches import Grouping, Transform
@@ -53,8 +53,9 @@ class Glue(Task):
 
     Args:
         recipe: Its `data` says which data set (`glue_task`), where it lies (`folder`, None for
-            tensorflow-datasets), which share of the training rows is for `validation` (0 takes
-            the development part), how many training `rows` are used, and whether broken lines
+            tensorflow-datasets), which share or number of training rows is for `validation` (0
+            takes the development part), how many training `rows` are used, from the first on, as
+            the official files are in no order of their labels, and whether broken lines
             stop it (`strict`) or are left out with a warning; its `model` the
             KerasHub `preset`, the `sha256` of its weights' file (None for any), the
             `sequence_length` in tokens and the rank of `lora`.
@@ -125,10 +126,11 @@ class Glue(Task):
         }
         first = development[self.dataset.validation_splits[0]]
         more = {word: development[split] for word, split in self._more_splits.items()}
-        share = self.recipe.data["validation"]
-        if not share:
+        validation, seed = self.recipe.data["validation"], self.recipe.data["seed"]
+        if not validation:
             return Splits(train, first, first, more)
-        return Splits(*self._held_out(train, share), first, more)
+        by_class = not self.dataset.is_regression
+        return Splits(*hold_out(train, validation, seed, by_class), first, more)
 
     @cached_property
     def _training_rows(self) -> GlueRows:
@@ -153,26 +155,21 @@ class Glue(Task):
         return read_tsv_split(dataset, split, Path(folder))
 
     def _examples(self, rows: GlueRows, split: str) -> Examples:
-        tokens = tokenize(self._preprocessor, rows.texts)
+        tokens = self._tokens(rows.texts, f"{self.dataset.name}, {split}")
+        return Examples(tokens, np.asarray(rows.labels))
+
+    def _tokens(self, texts: Sequence[Sequence[str]], what: str) -> dict[str, NDArray[Any]]:
+        """Tokenizes texts; warns where they are cut, in training and in answers alike."""
+        tokens = tokenize(self._preprocessor, texts)
         length = self.recipe.model["sequence_length"]
         full = rows_of_full_length(tokens, length)
         if full:
             warnings.warn(
-                f"{self.dataset.name}, {split}: {full} of {len(rows.ids)} rows fill all {length} "
-                "tokens; what is beyond them is cut off",
-                stacklevel=2,
+                f"{what}: {full} of {len(texts[0])} rows fill all {length} tokens; what is beyond "
+                "them is cut off",
+                stacklevel=3,
             )
-        return Examples(tokens, np.asarray(rows.labels))
-
-    def _held_out(self, train: Examples, share: float) -> tuple[Examples, Examples]:
-        seed = self.recipe.data["seed"]
-        kept, held_out = train_test_split(
-            np.arange(train.rows),
-            test_size=share,
-            stratify=None if self.dataset.is_regression else train.y,
-            random_state=seed,
-        )
-        return take(train, np.sort(kept)), take(train, np.sort(held_out))
+        return tokens
 
     def transform(self, seed: int) -> Transform | None:
         """Cuts batches to their longest row, where that compiles nothing anew."""
@@ -259,7 +256,8 @@ class Glue(Task):
 
     def inputs(self, rows: Sequence[Any]) -> Nested:
         """Tokenizes sentences."""
-        return tokenize(self._preprocessor, [list(column) for column in zip(*rows, strict=True)])
+        texts = [list(column) for column in zip(*rows, strict=True)]
+        return self._tokens(texts, "the given lines")
 
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
         """Writes the name of the class, or the score."""
@@ -298,7 +296,7 @@ class Glue(Task):
         self, model: keras.Model, folder: Path, dataset: GlueDataset, split: str
     ) -> Submission:
         rows = self._read(dataset, split)
-        tokens = tokenize(self._preprocessor, rows.texts)
+        tokens = self._tokens(rows.texts, f"{dataset.name}, {split}")
         predicted = model.predict(tokens, batch_size=self.evaluation_batch, verbose=0)
         return write_submission(folder, dataset, rows.ids, self._answers(predicted), split)
 

@@ -81,9 +81,9 @@ def _prepare(builder: Any, download_error: type[Exception]) -> None:
     except (OSError, download_error) as error:
         raise OSError(
             f"{name} must be in {str(builder.data_path)!r} or be downloaded, which failed "
-            f"({_first_line(error)}): connect to the network, give a data_dir where "
-            "tensorflow-datasets has prepared it, or --data with the folder of the official tsv "
-            "files"
+            f"({_first_line(error)}): connect to the network, set TFDS_DATA_DIR to the folder "
+            "where tensorflow-datasets has prepared it, or give --data with the folder of the "
+            "official tsv files"
         ) from error
 
 

@@ -12,10 +12,11 @@ TEST_NAMES = ("test", "val")
 
 
 class Files(NamedTuple):
-    """The files of one part and the class of each."""
+    """The files of one part, the class of each, and the names of the classes."""
 
     paths: list[Path]
     labels: NDArray[np.int32]
+    names: list[str]
 
 
 def list_class_folders(path: Path) -> tuple[Files, Files, list[str]]:
@@ -92,7 +93,7 @@ def _listed(names: list[str], most: int = 10) -> str:
 def _files(part: Path, names: list[str]) -> Files:
     by_class = [_files_of_class(part / name) for name in names]
     labels = np.repeat(np.arange(len(names), dtype=np.int32), [len(files) for files in by_class])
-    return Files([file for files in by_class for file in files], labels)
+    return Files([file for files in by_class for file in files], labels, names)
 
 
 def _files_of_class(folder: Path) -> list[Path]:

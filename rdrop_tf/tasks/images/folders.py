@@ -20,9 +20,10 @@ MEMORY_LIMIT = 2 * 2**30
 
 def read_folders(
     path: str | Path,
-    image_size: int,
+    image_size: int | None,
     strict: bool = False,
     memory_limit: int = MEMORY_LIMIT,
+    seed: int = 0,
 ) -> ImageData:
     """Reads train/<class>/* and test/<class>/* (or val/<class>/*), files of any image format.
 
@@ -36,6 +37,8 @@ def read_folders(
         strict: Whether a file that is no image stops the reading. If not, these files are
             left out, and a warning says how many.
         memory_limit: Bytes that both parts together may take.
+        seed: Of the order of training images that are streamed, whose first ones would else be
+            of one class.
 
     Returns:
         Both parts and the names of the classes.
@@ -43,11 +46,14 @@ def read_folders(
     Raises:
         ImportError: If Pillow is missing, or TensorFlow where images must be streamed.
         OSError: If a folder is missing.
-        ValueError: If a folder is empty, train and test have different classes, or with
-            `strict` a file is no image.
+        ValueError: If a folder is empty, train and test have different classes, no file of a
+            class is an image, or with `strict` a file is none.
     """
-    if image_size < 1:
-        raise ValueError(f"image_size must be 1 pixel or more; got image_size={image_size}")
+    if image_size is None or image_size < 1:
+        raise ValueError(
+            "class folders hold images of any size, which are stretched to image_size, of 1 pixel "
+            f"or more; got image_size={image_size}: choose one, such as 224"
+        )
     train, test, names = list_class_folders(Path(path))
     size = (len(train.paths) + len(test.paths)) * image_size**2 * 3
     if size <= memory_limit:
@@ -55,7 +61,7 @@ def read_folders(
             _decode_all(train, image_size, strict), _decode_all(test, image_size, strict), names
         )
     return ImageData(
-        _numbered(train, image_size, strict, mixed=True), _numbered(test, image_size, strict), names
+        _numbered(train, image_size, strict, seed), _numbered(test, image_size, strict), names
     )
 
 
@@ -74,16 +80,16 @@ def _decode_all(files: Files, image_size: int, strict: bool) -> Examples:
     return Examples(images[:rows], files.labels[decoded])
 
 
-def _numbered(files: Files, image_size: int, strict: bool, mixed: bool = False) -> NumberedRows:
+def _numbered(files: Files, image_size: int, strict: bool, seed: int | None = None) -> NumberedRows:
     require("tensorflow", extra="data")
     import tensorflow as tf
 
     good = np.fromiter(in_parallel(decodes, files.paths), bool, len(files.paths))
     _report(files, good, strict)
     kept = np.flatnonzero(good)
-    if mixed:
-        # Classes come one after the other, and the first rows may be held out.
-        kept = np.random.default_rng(0).permutation(kept)
+    if seed is not None:
+        # Classes come one after the other, and the first rows may be taken, or held out.
+        kept = np.random.default_rng(seed).permutation(kept)
     paths, labels = [files.paths[number] for number in kept], files.labels[kept]
 
     def load(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -118,8 +124,22 @@ def _report(files: Files, good: NDArray[np.bool_], strict: bool) -> None:
         )
     if len(bad) == len(files.paths):
         raise ValueError(f"none of the {len(bad):,} files decodes as an image; the first: {bad[0]}")
+    _check_each_class(files, good)
     warnings.warn(
         f"{len(bad):,} of {len(files.paths):,} files are left out, as they do not decode as "
         f"images; the first: {bad[0]}",
         stacklevel=4,
     )
+
+
+def _check_each_class(files: Files, good: NDArray[np.bool_]) -> None:
+    """Refuses to go on without a class: the figures would be those of another task."""
+    gone = np.setdiff1d(files.labels, files.labels[good])
+    if len(gone):
+        first = files.paths[int(np.argmax(files.labels == gone[0]))]
+        count = int((files.labels == gone[0]).sum())
+        raise ValueError(
+            f"each class must have an image that decodes; got none among the {count:,} files of "
+            f"the class {files.names[gone[0]]!r} ({len(gone)} such classes), the first: {first}: "
+            "repair them, or remove the class from train and test"
+        )

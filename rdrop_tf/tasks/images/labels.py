@@ -38,17 +38,18 @@ def check_labels(
             f"{labels.shape} of {labels.dtype}: turn one-hot codes into numbers with argmax(-1)"
         )
     fractions = ~np.isfinite(labels) | (labels != np.floor(labels))
-    _refuse(labels, fractions, f"{name} must be whole numbers")
-    _refuse(labels, labels < 0, f"{name} must be class numbers from 0 on")
+    _refuse(labels, fractions, f"{name} must be whole numbers", "correct the labels")
+    _refuse(labels, labels < 0, f"{name} must be class numbers from 0 on", "correct the labels")
     limit = _MOST_CLASSES if num_classes is None else num_classes
-    _refuse(labels, labels >= limit, f"{name} must be below the number of classes, {limit:,}")
+    cure = "correct the labels or the number of classes, in a recipe data.most_classes"
+    _refuse(labels, labels >= limit, f"{name} must be below the number of classes, {limit:,}", cure)
     return labels.astype(np.int32)
 
 
-def _refuse(labels: NDArray[Any], wrong: NDArray[np.bool_], rule: str) -> None:
+def _refuse(labels: NDArray[Any], wrong: NDArray[np.bool_], rule: str, cure: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise ValueError(
             f"{rule}; got {labels[row]} in row {row} (counted from 0), and {wrong.sum():,} such "
-            f"rows of {len(labels):,}: correct the labels or the number of classes"
+            f"rows of {len(labels):,}: {cure}"
         )

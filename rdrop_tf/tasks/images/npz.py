@@ -1,5 +1,6 @@
 """Images from one NumPy file."""
 
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import BadZipFile
@@ -22,15 +23,15 @@ def read_npz(path: str | Path, num_classes: int | None = None) -> ImageData:
         path: A file with the arrays x_train and x_test, uint8 images (rows, height, width,
             channels) or (rows, height, width) for grey ones, and y_train and y_test, class
             numbers.
-        num_classes: How many classes there may be; None for as many as there are.
+        num_classes: What class numbers must be below; None for any.
 
     Returns:
         Both parts in memory, without class names.
 
     Raises:
         OSError: If there is no such file.
-        ValueError: If it is no npz file, holds pickled objects, misses an array, or an array
-            has another form.
+        ValueError: If it is no npz file, holds pickled objects, misses an array, an array
+            has another form, or the test part has a class that the training part has not.
 
     Example:
     >>> import tempfile
@@ -50,7 +51,25 @@ def read_npz(path: str | Path, num_classes: int | None = None) -> ImageData:
             f"{path}: x_train and x_test must hold images of one size; got {train.x.shape[1:]} "
             f"and {test.x.shape[1:]}: resize one of them"
         )
+    _check_classes(path, train.y, test.y)
     return ImageData(train, test, None)
+
+
+def _check_classes(path: Path, train: NDArray[np.int32], test: NDArray[np.int32]) -> None:
+    unknown, untested = np.setdiff1d(test, train), np.setdiff1d(train, test)
+    if len(unknown):
+        raise ValueError(
+            f"{path}: y_train and y_test must have the same classes; got {len(unknown)} in y_test "
+            f"that y_train has not, the first: {unknown[0]}: nothing learns them, so correct the "
+            "labels or leave these rows out"
+        )
+    if len(untested):
+        # As it happens to a class with few rows; the figures are right for the others.
+        warnings.warn(
+            f"{path}: {len(untested)} of {len(np.unique(train))} classes of y_train have no row in "
+            f"y_test, the first: {untested[0]}; no figure will say anything of them",
+            stacklevel=3,
+        )
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
@@ -119,6 +138,18 @@ def _images(name: str, x: NDArray[Any]) -> NDArray[np.uint8]:
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
         raise ValueError(
             f"{name} must have the shape (rows, height, width, channels), with 1 or 3 channels "
-            f"and a row at least; got {x.shape}: put the channels last"
+            f"and a row at least; got {x.shape}: {_cure(images.shape)}"
         )
     return images
+
+
+def _cure(shape: tuple[int, ...]) -> str:
+    if len(shape) != 4:
+        return "reshape it so that each row is an image"
+    if 0 in shape:
+        return "put images in, or use another file"
+    if shape[1] in (1, 3):
+        return "put the channels last"
+    if shape[-1] in (2, 4):
+        return "leave the last channel out, which is for transparency"
+    return "keep the channel of grey, or the three of red, green and blue"

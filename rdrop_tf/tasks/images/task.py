@@ -9,20 +9,21 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from rdrop_tf.metrics import expected_calibration_error, reliability_bins, top_k_accuracy
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks.classification import Classification
+from rdrop_tf.tasks.held_out import hold_out
 from rdrop_tf.tasks.images.augment import Augmentation
 from rdrop_tf.tasks.images.decode import decode
 from rdrop_tf.tasks.images.folders import read_folders
 from rdrop_tf.tasks.images.image_data import ImageData
 from rdrop_tf.tasks.images.npz import read_npz
 from rdrop_tf.tasks.images.reliability import plot_reliability
+from rdrop_tf.tasks.images.resize import resized
 from rdrop_tf.tasks.images.tfds import read_tfds
 from rdrop_tf.tasks.images.wide_resnet import wide_resnet
-from rdrop_tf.tasks.parts import Examples, Part, Splits, first_inputs, take
+from rdrop_tf.tasks.parts import Examples, Part, Splits, take
 from rdrop_tf.tasks.task import Metric
 from rdrop_tf.tasks.tiny_vit import tiny_vit
 from rdrop_tf.tasks.training_batches import Transform
@@ -31,7 +32,6 @@ TOP_5 = Metric("top-5 accuracy", 100, "%", "points", higher_is_better=True)
 LOSS = Metric("loss", 1, "nats", "nats", higher_is_better=False)
 CALIBRATION_ERROR = Metric("calibration error", 100, "%", "points", higher_is_better=False)
 
-FOLDER_IMAGE_SIZE = 224
 CLASS_NAMES_FILE = "classes.json"
 
 # A ViT's attention weights on images of 384 by 384 take 16 MB an image and layer.
@@ -43,11 +43,12 @@ class Images(Classification):
 
     Args:
         recipe: Its `data` says where the images lie (`folder`: an npz file or a folder with
-            `train` and `test`; None for the set `tfds` of tensorflow-datasets), their
-            `image_size` (None keeps it), which share or number of training rows is for
-            `validation` (0 takes the test part), how many training `rows` are used, and how
-            they are augmented (see `Augmentation`); its `model` the `kind` of network and what
-            that takes.
+            `train` and `test`; None for the set `tfds` of tensorflow-datasets), the
+            `image_size` that they are stretched to (None keeps it, where all have one), below
+            what the class numbers of an npz file must be (`most_classes`; None for any), which
+            share or number of training rows is for `validation` (0 takes the test part), how
+            many training `rows` are used, drawn by `seed`, and how they are augmented (see
+            `Augmentation`); its `model` the `kind` of network and what that takes.
         kept: The folder of a run whose lines are answered.
     """
 
@@ -73,14 +74,10 @@ class Images(Classification):
         data = self.recipe.data
         if data["folder"] is None:
             return read_tfds(data["tfds"], image_size=data["image_size"])
-        path = Path(data["folder"])
-        if path.is_dir() and not (path / "train").is_dir():
-            found = sorted(path.glob("*.npz"))
-            path = found[0] if len(found) == 1 else path
-        if path.is_dir():
-            size = data["image_size"] or FOLDER_IMAGE_SIZE
-            return read_folders(path, size, strict=data["strict"])
-        return _of_size(read_npz(path), data["image_size"], path)
+        path = _npz_inside(Path(data["folder"]))
+        if not path.is_dir():
+            return read_npz(path, data["most_classes"])
+        return read_folders(path, data["image_size"], strict=data["strict"], seed=data["seed"])
 
     @property
     def prepared_settings(self) -> Mapping[str, Any]:
@@ -99,14 +96,30 @@ class Images(Classification):
         if self.prepared is not None:
             self.class_names = self.prepared.kept["class_names"]
             return self.prepared.splits()
-        train, test, names = self._images
-        self.class_names = names
-        if self.recipe.data["rows"]:
-            train = _first(train, self.recipe.data["rows"])
-        share = self.recipe.data["validation"]
-        if not share:
-            return Splits(train, test, test)
-        return Splits(*_held_out(train, share, self.recipe.data["seed"]), test)
+        data = self.recipe.data
+        train, test, self.class_names = self._images
+        if data["rows"] is not None:
+            train = _drawn(train, data["rows"], data["seed"])
+        validation = test
+        if data["validation"]:
+            train, validation = hold_out(train, data["validation"], data["seed"], by_class=True)
+        reported = resized(test, data["image_size"])
+        return Splits(
+            resized(train, data["image_size"]),
+            reported if validation is test else resized(validation, data["image_size"]),
+            reported,
+        )
+
+    def about_data(self) -> str:
+        """Says what size the images have, how many classes and how many rows there are."""
+        height, width, _ = self._image_shape
+        stretched = "" if self.prepared is not None else _stretched(self._images.test, height)
+        train, validation, test, _ = self.splits()
+        chosen_by = "the test part" if validation is test else f"{validation.rows:,}"
+        return (
+            f"images of {height} by {width} pixels{stretched}, {self._num_classes} classes; "
+            f"{train.rows:,} to learn from, {chosen_by} to choose by, {test.rows:,} to test"
+        )
 
     @cached_property
     def _num_classes(self) -> int:
@@ -140,8 +153,8 @@ class Images(Classification):
         height, width, channels = self._image_shape
         if height != width:
             raise ValueError(
-                f"images must be square; got {height} by {width} pixels: set the recipe's "
-                "image_size, or stretch them"
+                f"images must be square; got {height} by {width} pixels and no image_size: set "
+                "the recipe's image_size, to which they are stretched"
             )
         common: dict[str, Any] = {"image_size": height, "num_classes": self._num_classes}
         if kind == "keras_hub":
@@ -193,6 +206,8 @@ class Images(Classification):
 
     def read_line(self, line: str) -> NDArray[np.uint8]:
         """Reads the image whose path the line holds, stretched to the model's size."""
+        if not line.strip():
+            raise ValueError("a line must hold the path of an image; got an empty line")
         path = Path(line.strip())
         image = decode(path, self._kept["image_size"])
         if image is None:
@@ -223,37 +238,32 @@ class Images(Classification):
         return super().write_lines(predictions)
 
 
-def _of_size(images: ImageData, image_size: int | None, path: Path) -> ImageData:
-    """Refuses arrays of another size: resized, they may be too many to hold."""
-    height, width = first_inputs(images.test, 1).shape[1:3]
-    if image_size is not None and (height, width) != (image_size, image_size):
+def _npz_inside(path: Path) -> Path:
+    """Returns the npz file of a folder that holds one, in place of class folders."""
+    if not path.is_dir() or (path / "train").is_dir():
+        return path
+    found = sorted(path.glob("*.npz"))
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
         raise ValueError(
-            f"{path} must hold images of the recipe's image size; got {height} by {width} and "
-            f"image_size={image_size}: resize them first, or give class folders, which are "
-            "resized while they are read"
+            f"a folder of images must hold one npz file, or the folders train and test; got {path} "
+            f"with {names}: give the path of one of these files"
         )
-    return images
+    return found[0] if found else path
 
 
-def _first(part: Part, rows: int) -> Part:
-    if isinstance(part, Examples):
-        return take(part, slice(rows))
-    return part.first(rows)
+def _stretched(read: Part, height: int) -> str:
+    """Says from which size images in memory are stretched, if they are."""
+    if not isinstance(read, Examples) or read.x.shape[1:3] == (height, height):
+        return ""
+    return f" (stretched from {read.x.shape[1]} by {read.x.shape[2]})"
 
 
-def _held_out(train: Part, share: float, seed: int) -> tuple[Part, Part]:
-    """Holds training rows out to choose by: of rows not in memory the first ones, in no order."""
-    if not isinstance(train, Examples):
-        held_out = round(share * train.rows)
-        return train.without_first(held_out), train.first(held_out)
-    try:
-        kept, rest = train_test_split(
-            np.arange(train.rows), test_size=share, stratify=train.y, random_state=seed
-        )
-    except ValueError as error:
-        raise ValueError(
-            "a validation part must hold a row of each class at least, and leave one; got "
-            f"validation={share} of {train.rows:,} rows of {len(np.unique(train.y))} classes "
-            f"({error}): use more rows, or validation=0 for the test part"
-        ) from error
-    return take(train, np.sort(kept)), take(train, np.sort(rest))
+def _drawn(part: Part, rows: int, seed: int) -> Part:
+    """Takes some rows of a part, whose first ones may all be of one class.
+
+    Rows that are not in memory lie in no order, or were mixed by the same seed.
+    """
+    if not isinstance(part, Examples):
+        return part.first(rows)
+    return take(part, np.sort(np.random.default_rng(seed).permutation(part.rows)[:rows]))

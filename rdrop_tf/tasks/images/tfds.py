@@ -95,8 +95,9 @@ def _prepared(tfds: Any, name: str, data_dir: str | Path | None) -> Any:
     except (OSError, AssertionError, tfds.download.DownloadError) as error:
         raise OSError(
             f"{name} must be prepared in {str(builder.data_path)!r} or be downloaded, which "
-            f"failed ({_first_line(error)}): connect to the network, give a data_dir where "
-            "tensorflow-datasets has prepared it, or use an npz file or class folders"
+            f"failed ({_first_line(error)}): connect to the network, set TFDS_DATA_DIR to "
+            "the folder where tensorflow-datasets has prepared it, or use an npz file or class "
+            "folders"
         ) from error
     return builder
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import keras
 import numpy as np
@@ -239,6 +240,25 @@ def test_cut_off_texts_are_counted(data: Path, preset: Path) -> None:
         "SST-2, train: 40 of 40 rows fill all 7 tokens",
         "SST-2, validation: 14 of 14 rows fill all 7 tokens",
     ]
+
+
+def test_cut_off_texts_are_counted_in_answers_too(data: Path, preset: Path, tmp_path: Path) -> None:
+    task = _task("sst-2-small", data, str(preset), sequence_length=7)
+    text = r"^the given lines: 1 of 2 rows fill all 7 tokens; what is beyond them is cut off$"
+    with pytest.warns(UserWarning, match=text):
+        task.inputs([("yes",), ("it is a film of many words",)])
+    answers_0 = mock.Mock()
+    answers_0.predict.return_value = np.zeros((5, 2))
+    with pytest.warns(UserWarning, match="^SST-2, test: 5 of 5 rows fill all 7 tokens"):
+        task.submissions(answers_0, tmp_path)
+
+
+def test_a_single_row_is_too_few(preset: Path, tmp_path: Path) -> None:
+    for name in ("train", "dev"):
+        (tmp_path / f"{name}.tsv").write_text("sentence\tlabel\ngood\t1\n")
+    text = "must hold a row of each class .*; got validation=0.1 of 1 rows of 1 classes: use more"
+    with pytest.raises(ValueError, match=text):
+        _task("sst-2-small", tmp_path, str(preset), validation=0.1).splits()
 
 
 def test_a_recipe_without_an_encoder_asks_for_one(data: Path) -> None:

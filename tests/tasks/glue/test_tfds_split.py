@@ -113,8 +113,9 @@ def test_without_network_the_way_out_is_said(tmp_path: Path, error: Exception) -
     place = str(tmp_path / "glue" / "rte" / "2.0.0")
     assert str(raised.value) == (
         f"glue/rte must be in {place!r} or be downloaded, which failed "
-        f"({type(error).__name__}: no route): connect to the network, give a data_dir where "
-        "tensorflow-datasets has prepared it, or --data with the folder of the official tsv files"
+        f"({type(error).__name__}: no route): connect to the network, set TFDS_DATA_DIR to the "
+        "folder where tensorflow-datasets has prepared it, or give --data with the folder of the "
+        "official tsv files"
     )
 
 

@@ -30,6 +30,20 @@ def test_both_looks_agree_on_every_form(form: str, tmp_path: Path) -> None:
     assert decode(path, 8) is None
 
 
+@pytest.mark.parametrize("name", ["image.png", "image.tif", "image.pgm"])
+def test_grey_of_16_bits_is_scaled_to_8(name: str, tmp_path: Path) -> None:
+    """Pillow alone cuts all values above 255 off, which makes most images white."""
+    values = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    if name.endswith("pgm"):
+        head = b"P5 8 8 65535\n"
+        (tmp_path / name).write_bytes(head + values.astype(">u2").tobytes())
+    else:
+        Image.fromarray(values).save(tmp_path / name)
+    image = decode(tmp_path / name, 8)
+    assert image is not None
+    np.testing.assert_array_equal(image, np.dstack([values >> 8] * 3))
+
+
 def test_a_missing_file_does_not_decode(tmp_path: Path) -> None:
     assert decode(tmp_path / "none.jpg", 8) is None
     assert not decodes(tmp_path / "none.jpg")

@@ -110,6 +110,18 @@ def test_a_part_without_any_image_is_an_error(folder: Path) -> None:
         read_folders(folder, SIZE)
 
 
+@pytest.mark.parametrize("part", ["train", "val"])
+@pytest.mark.parametrize("limit", [2**30, 0], ids=["held", "streamed"])
+def test_a_class_without_any_image_is_an_error(part: str, limit: int, folder: Path) -> None:
+    (path,) = (path for path in (folder / part / "dog").iterdir())
+    path.write_bytes(b"no image")
+    text = (
+        rf"each class must have an image .*; got none among the 1 files of the class 'dog' .*{path}"
+    )
+    with pytest.raises(ValueError, match=text):
+        read_folders(folder, SIZE, memory_limit=limit)
+
+
 def test_a_file_damaged_later_stops_the_stream(folder: Path) -> None:
     import tensorflow as tf
 
@@ -149,7 +161,7 @@ def test_images_are_turned_the_way_the_camera_says(folder: Path) -> None:
 
 
 def test_no_pixels_are_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match="image_size must be 1 pixel or more; got image_size=0"):
+    with pytest.raises(ValueError, match="to image_size, of 1 pixel or more; got image_size=0"):
         read_folders(folder, 0)
 
 

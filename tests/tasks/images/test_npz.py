@@ -13,8 +13,8 @@ def _arrays(**changed: Any) -> dict[str, Any]:
     arrays = {
         "x_train": rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8),
         "y_train": np.array([0, 1, 2, 1, 0]),
-        "x_test": rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8),
-        "y_test": np.array([[2], [1]]),
+        "x_test": rng.integers(0, 256, (3, 8, 8, 3), dtype=np.uint8),
+        "y_test": np.array([[2], [1], [0]]),
     }
     return {key: value for key, value in {**arrays, **changed}.items() if value is not None}
 
@@ -31,7 +31,7 @@ def test_arrays_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.train.x, arrays["x_train"])
     np.testing.assert_array_equal(data.train.y, arrays["y_train"])
     np.testing.assert_array_equal(data.test.x, arrays["x_test"])
-    np.testing.assert_array_equal(data.test.y, [2, 1])
+    np.testing.assert_array_equal(data.test.y, [2, 1, 0])
     assert data.train.x.dtype == np.uint8
     assert data.train.y.dtype == data.test.y.dtype == np.int32
     assert data.class_names is None
@@ -44,7 +44,7 @@ def test_grey_images_get_an_axis_of_channels(tmp_path: Path) -> None:
 
 def test_compressed_files_are_read(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "small.npz", **_arrays())
-    assert read_npz(str(tmp_path / "small.npz")).test.rows == 2
+    assert read_npz(str(tmp_path / "small.npz")).test.rows == 3
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,16 @@ def test_compressed_files_are_read(tmp_path: Path) -> None:
         ),
         ({"x_train": np.zeros((5, 3, 8, 8), np.uint8)}, r"got \(5, 3, 8, 8\): put the channels la"),
         ({"x_train": np.zeros((5, 64), np.uint8)}, r"must have the shape .*; got \(5, 64\)"),
-        ({"x_test": np.zeros((0, 8, 8, 3), np.uint8)}, r"and a row at least; got \(0, 8, 8, 3\)"),
-        ({"x_test": np.zeros((2, 9, 9, 3), np.uint8)}, r"one size; got \(8, 8, 3\) and \(9, 9, 3"),
+        ({"x_test": np.zeros((0, 8, 8, 3), np.uint8)}, r"got \(0, 8, 8, 3\): put images in"),
+        ({"x_test": np.zeros((3, 8, 8, 4), np.uint8)}, r"got \(3, 8, 8, 4\): leave the last ch"),
+        ({"x_test": np.zeros((3, 8, 8, 7), np.uint8)}, r"got \(3, 8, 8, 7\): keep the channel of"),
+        ({"x_test": np.zeros((3, 9, 9, 3), np.uint8)}, r"one size; got \(8, 8, 3\) and \(9, 9, 3"),
         ({"y_train": np.zeros(4, int)}, "x_train and y_train must have the same .* 5 and 4"),
-        ({"y_test": np.array([0, 3])}, r"y_test must be below the .* classes, 3; got 3 in row 1"),
+        ({"y_train": np.array([0, 1, 1, 0, 1])}, r"1 in y_test that y_train has not, the first: 2"),
+        (
+            {"y_test": np.array([0, 3, 1])},
+            r"y_test must be below the .* classes, 3; got 3 in row 1",
+        ),
         (
             {"y_train": np.full(5, -1)},
             r"images.npz: y_train must be class numbers from 0 on; got -1",
@@ -70,6 +76,11 @@ def test_compressed_files_are_read(tmp_path: Path) -> None:
 def test_another_form_is_refused(changed: dict[str, Any], text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=text):
         read_npz(_write(tmp_path, **changed), num_classes=3)
+
+
+def test_classes_without_a_test_row_are_counted(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"2 of 3 classes of y_train have .*, the first: 0; no fi"):
+        read_npz(_write(tmp_path, y_test=np.array([1, 1, 1])))
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,19 @@ from PIL import Image
 from scipy.special import log_softmax
 
 from rdrop_tf.recipes import Optimizer, Recipe, find_recipe
-from rdrop_tf.tasks import Examples, RunResult, Splits, Stream, evaluate, predict, train
+from rdrop_tf.tasks import (
+    Examples,
+    NumberedRows,
+    Part,
+    RunResult,
+    Splits,
+    Stream,
+    evaluate,
+    predict,
+    train,
+)
+from rdrop_tf.tasks.images import read_folders
+from rdrop_tf.tasks.images.decode import stretch
 from rdrop_tf.tasks.images.task import Images
 from rdrop_tf.tasks.run_folder import read_columns
 
@@ -58,6 +71,7 @@ def _recipe(path: Path, network: str = "tiny_vit", epochs: int = 2, **data: Any)
         data={
             **find_recipe("cifar10-vit-small").data,
             "folder": str(path),
+            "image_size": None,
             "crop_padding": 1,
             **data,
         },
@@ -74,6 +88,20 @@ def _write(folder: Path, **form: int) -> Path:
 @pytest.fixture(scope="module")
 def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _write(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same images as files, in a folder a class."""
+    path, arrays = tmp_path_factory.mktemp("folders"), _arrays()
+    for part in ("train", "test"):
+        for row, (image, label) in enumerate(
+            zip(arrays[f"x_{part}"], arrays[f"y_{part}"], strict=True)
+        ):
+            folder = path / part / f"class {label}"
+            folder.mkdir(parents=True, exist_ok=True)
+            _png(folder / f"{row:02}.png", image)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -220,9 +248,67 @@ def test_without_a_validation_part_the_test_part_is_watched(npz: Path) -> None:
     assert splits.validation is splits.test
 
 
-def test_only_the_first_rows(npz: Path) -> None:
-    train_part = Images(_recipe(npz, validation=0.0, rows=13)).splits().train
-    np.testing.assert_array_equal(train_part.x, _arrays()["x_train"][:13])
+def test_rows_are_drawn_by_the_datas_seed(npz: Path) -> None:
+    """As the first ones may be of one class: here they are."""
+    parts = [Images(_recipe(npz, validation=0, rows=13, seed=n)).splits().train for n in (0, 0, 1)]
+    one, again, other = (_numbers(part) for part in parts)
+    assert one == again != other
+    assert one == sorted(set(one))
+    assert len(one) == 13
+    assert len({number // (TRAIN // CLASSES) for number in one}) > 2
+
+
+def _numbers(part: Part) -> list[int]:
+    """Which rows of `_arrays` a part holds."""
+    known = {image.tobytes(): number for number, image in enumerate(_arrays()["x_train"])}
+    if isinstance(part, Examples):
+        return [known[image.tobytes()] for image in part.x]
+    return [known[image.tobytes()] for x, _ in part.batched(99) for image in x.numpy()]
+
+
+@pytest.mark.parametrize("validation", [0.2, 6], ids=["a share", "a number"])
+def test_class_folders_give_the_same_rows_in_memory_or_not(
+    validation: float, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = _recipe(folders, image_size=SIZE, rows=31, validation=validation)
+    held = Images(recipe).splits()
+    monkeypatch.setattr(
+        "rdrop_tf.tasks.images.task.read_folders", partial(read_folders, memory_limit=0)
+    )
+    streamed = Images(recipe).splits()
+    assert isinstance(streamed.train, NumberedRows)
+    sizes = [(splits.train.rows, splits.validation.rows) for splits in (held, streamed)]
+    assert sizes == [(24, 7) if validation == 0.2 else (25, 6)] * 2
+    rows = [sorted(_numbers(s.train) + _numbers(s.validation)) for s in (held, streamed)]
+    assert rows[0] == rows[1]
+    assert {number // (TRAIN // CLASSES) for number in rows[0]} == set(range(CLASSES))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_npz_file_of_another_size_is_stretched_while_it_is_read(
+    channels: int, tmp_path: Path
+) -> None:
+    arrays = _arrays(channels=channels)
+    flat = {key: value[:, :6] if key[0] == "x" else value for key, value in arrays.items()}
+    np.savez(tmp_path / "images.npz", **flat)
+    task = Images(_recipe(tmp_path / "images.npz", image_size=12, validation=0))
+    splits = task.splits()
+    assert splits.validation is splits.test
+    assert isinstance(splits.train, NumberedRows), "and never held as a whole"
+    ((x, y),) = splits.test.batched(TEST)
+    np.testing.assert_array_equal(y, arrays["y_test"])
+    np.testing.assert_array_equal(x, [stretch(image, 12) for image in flat["x_test"]])
+    assert task.model().input_shape == (None, 12, 12, channels)
+    assert task.about_data().startswith("images of 12 by 12 pixels (stretched from 6 by 8), 4")
+
+
+def test_it_says_what_the_data_are(npz: Path) -> None:
+    assert Images(_recipe(npz, image_size=SIZE)).about_data() == (
+        "images of 8 by 8 pixels, 4 classes; 72 to learn from, 8 to choose by, 22 to test"
+    )
+    assert "80 to learn from, the test part to choose by" in (
+        Images(_recipe(npz, validation=0)).about_data()
+    )
 
 
 def test_of_a_stream_too(monkeypatch: pytest.MonkeyPatch, npz: Path) -> None:
@@ -278,16 +364,8 @@ def test_grey_images_are_answered_too(tmp_path: Path) -> None:
     assert list(predict(tmp_path / "run", lines)) == [str(row) for row in expected]
 
 
-def test_class_folders_train_and_answer_by_name(tmp_path: Path) -> None:
-    arrays = _arrays()
-    for part in ("train", "test"):
-        for row, (image, label) in enumerate(
-            zip(arrays[f"x_{part}"], arrays[f"y_{part}"], strict=True)
-        ):
-            folder = tmp_path / "data" / part / f"class {label}"
-            folder.mkdir(parents=True, exist_ok=True)
-            _png(folder / f"{row}.png", image)
-    recipe = _recipe(tmp_path / "data", epochs=1, image_size=SIZE)
+def test_class_folders_train_and_answer_by_name(folders: Path, tmp_path: Path) -> None:
+    recipe = _recipe(folders, epochs=1, image_size=SIZE)
     train(recipe, alpha=1.0, seed=0, folder=tmp_path / "run")
     kept = json.loads((tmp_path / "run" / "classes.json").read_text())
     assert kept == {
@@ -295,8 +373,8 @@ def test_class_folders_train_and_answer_by_name(tmp_path: Path) -> None:
         "image_size": SIZE,
         "channels": 3,
     }
-    answers = list(predict(tmp_path / "run", [str(tmp_path / "data/test/class 0/0.png")]))
-    chosen = _logits(tmp_path / "run", arrays["x_test"][:1]).argmax()
+    answers = list(predict(tmp_path / "run", [str(folders / "test/class 0/00.png")]))
+    chosen = _logits(tmp_path / "run", _arrays()["x_test"][:1]).argmax()
     assert answers == [f"class {chosen}"]
 
 
@@ -316,18 +394,39 @@ def test_lines_need_a_run(npz: Path) -> None:
         Images(_recipe(npz)).read_line("image.png")
 
 
-def test_an_npz_file_of_another_size(npz: Path) -> None:
-    with pytest.raises(
-        ValueError,
-        match=r"images.npz must hold images of .* image size; got 8 by 8 and image_size=384: resi",
-    ):
-        Images(_recipe(npz, image_size=384)).splits()
+def test_an_empty_line(trained: tuple[Path, RunResult]) -> None:
+    with pytest.raises(ValueError, match=r"line 1: .*path of an image; got an empty line"):
+        list(predict(trained[0], ["\n"]))
+
+
+def test_labels_that_the_data_set_has_no_class_for(tmp_path: Path) -> None:
+    arrays = _arrays()
+    arrays["y_train"][7] = 10
+    np.savez(tmp_path / "images.npz", **arrays)
+    recipe = _recipe(tmp_path / "images.npz", validation=0)
+    with pytest.raises(ValueError, match=r"y_train must be below .* classes, 10; got 10 in row 7"):
+        Images(recipe).splits()
+    recipe = replace(recipe, data={**recipe.data, "most_classes": 11})
+    with pytest.warns(UserWarning, match=r"1 of 5 classes of y_train have no row in y_test.*: 10;"):
+        assert Images(recipe).model().output_shape == (None, 11)
+
+
+def test_a_folder_of_several_npz_files(tmp_path: Path) -> None:
+    for name in ("a.npz", "b.npz"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"one npz file, or .* with a.npz, b.npz: give the path"):
+        Images(_recipe(tmp_path)).splits()
+
+
+def test_class_folders_need_a_size(folders: Path) -> None:
+    with pytest.raises(ValueError, match=r"to image_size, .*; got image_size=None: choose one"):
+        Images(_recipe(folders)).splits()
 
 
 def test_too_few_rows_to_hold_some_out(npz: Path) -> None:
     with pytest.raises(
         ValueError,
-        match=r"row of each class .*; got validation=0.02 of 80 rows of 4 classes \(.*\): use more",
+        match=r"row of each class .*; got validation=0.02 of 80 rows of 4 classes: use more rows",
     ):
         Images(_recipe(npz, validation=0.02)).splits()
 
@@ -335,7 +434,9 @@ def test_too_few_rows_to_hold_some_out(npz: Path) -> None:
 def test_images_that_are_not_square(tmp_path: Path) -> None:
     arrays = {key: value[:, :6] if key[0] == "x" else value for key, value in _arrays().items()}
     np.savez(tmp_path / "images.npz", **arrays)
-    with pytest.raises(ValueError, match="images must be square; got 6 by 8 pixels"):
+    with pytest.raises(
+        ValueError, match="must be square; got 6 by 8 pixels and no image_size: set"
+    ):
         Images(_recipe(tmp_path / "images.npz")).model()
 
 

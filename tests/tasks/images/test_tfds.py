@@ -127,7 +127,10 @@ def test_without_the_data_one_sentence_says_where_they_were_looked_for(
     text = str(caught.value)
     assert str(tmp_path / "cifar10") in text
     assert str(error).splitlines()[0] in text
-    assert text.endswith("or use an npz file or class folders")
+    assert text.endswith(
+        "set TFDS_DATA_DIR to the folder where tensorflow-datasets has prepared it, or use an npz "
+        "file or class folders"
+    )
     assert "\n" not in text
 
 
