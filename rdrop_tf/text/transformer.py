@@ -45,7 +45,9 @@ class Transformer(keras.Model):
         max_length: The longest source or target that learned positions reach.
         norm: "post", normalisation after each sum, as published; "pre", before each sublayer.
         share_embeddings: "all", one matrix for source, target and head; "decoder", one for
-            target and head; "none".
+            target and head; "none". None is "all" where the target's vocabulary is the source's,
+            so `target_vocabulary` is left out, and "decoder" where it is given: two vocabularies
+            may be of equal size.
         pad_id: The id of the padding of both sides. Padding comes after all tokens of a row;
             the id that a target starts with is another.
         trainable: Whether the weights are trained.
@@ -93,13 +95,15 @@ class Transformer(keras.Model):
         positions: str = "sinusoidal",
         max_length: int = 1024,
         norm: str = "post",
-        share_embeddings: str = "all",
+        share_embeddings: str | None = None,
         pad_id: int = 0,
         trainable: bool = True,
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
         encoder_layers, decoder_layers = layers_of_each(layers, encoder_layers, decoder_layers)
+        if share_embeddings is None:
+            share_embeddings = "all" if target_vocabulary is None else "decoder"
         arguments = TransformerArguments(
             source_vocabulary,
             source_vocabulary if target_vocabulary is None else target_vocabulary,

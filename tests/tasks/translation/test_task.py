@@ -117,6 +117,10 @@ def test_separate_vocabularies_subword_dropout_and_small_letters(
     changed = recipe(folder, epochs=1, beams=2)
     data = {**changed.data, "joint": False, "vocabulary": 285, "lower": True}
     changed = replace(changed, average=1, data={**data, "subword_dropout": 0.1})
+    # Of equal size, and yet two.
+    network = make_task(changed).model()
+    assert network.vocabularies == (285, 285)
+    assert network.get_config()["share_embeddings"] == "decoder"
     train(changed, alpha=1.0, seed=0, folder=tmp_path / "run")
     assert (tmp_path / "run" / "source.model").exists()
     assert (tmp_path / "run" / "target.model").exists()
