@@ -202,6 +202,7 @@ def _data(
         "normalization": "nfkc",
         "subword_dropout": 0.0,
         "longest": 256,
+        "buckets": 64,
         "metric": metric,
     }
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rdrop_tf.data import EpochData
 from rdrop_tf.text.batch_plan import PlannedBatch, padding_share, plan_batches
-from rdrop_tf.text.buckets import Bucket, assign, choose_buckets
+from rdrop_tf.text.buckets import BUCKETS, Bucket, assign, choose_buckets
 from rdrop_tf.text.parallel_text import ParallelText
 from rdrop_tf.text.special_ids import END_ID, PAD_ID, START_ID
 from rdrop_tf.text.subwords import Subwords
@@ -56,7 +56,8 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         source: Token ids of the texts, without start and end.
         target: Token ids of their translations.
         tokens: Source and target tokens of a batch are at most so many each, with padding.
-        buckets: The most shapes of batches, or the shapes.
+        buckets: The most shapes of batches, or the shapes. Where XLA compiles the step (JAX, and
+            TensorFlow on a GPU) each is a compilation; elsewhere all are one trace.
         seed: Of all epochs' orders.
         epoch: The epoch to begin with.
         shuffle: Whether to draw the order.
@@ -84,7 +85,7 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         target: Rows,
         *,
         tokens: int,
-        buckets: int | Sequence[Bucket] = 16,
+        buckets: int | Sequence[Bucket] = BUCKETS,
         seed: int = 0,
         epoch: int = 0,
         shuffle: bool = True,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rdrop_tf.data import EpochData, Shards, Share
 from rdrop_tf.text.batch_plan import PlannedBatch, plan_batches
 from rdrop_tf.text.batches import Fill
-from rdrop_tf.text.buckets import Bucket, choose_buckets
+from rdrop_tf.text.buckets import BUCKETS, Bucket, choose_buckets
 from rdrop_tf.text.special_ids import END_ID, PAD_ID, START_ID
 
 # Shapes are chosen for the lengths of so many pairs, and of the longest.
@@ -33,7 +33,9 @@ class ShardTokenBatches(EpochData):
         ValueError: If a pair is longer than `tokens` (with its end).
     """
 
-    def __init__(self, shards: Shards, *, tokens: int, buckets: int = 16, seed: int = 0) -> None:
+    def __init__(
+        self, shards: Shards, *, tokens: int, buckets: int = BUCKETS, seed: int = 0
+    ) -> None:
         self._shards, self._tokens, self._seed = shards, tokens, seed
         self._columns = [shards.measured.index(name) for name in ("source", "target")]
         self.buckets = self._choose(buckets)

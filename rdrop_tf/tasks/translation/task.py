@@ -55,9 +55,10 @@ class Translation(Task):
             name `tfds`), the languages `source` and `target`, the files' names of each split
             (`splits`), how many training `rows` are used (None for all), the vocabulary
             (`vocabulary` subwords, `joint`, `kind`, `lower`, `normalization`,
-            `subword_dropout`), the `longest` sentence in subwords and the `metric` it is judged
-            by; its `model` the `size`, what differs from it (`changes`), `label_smoothing`, and
-            the options of decoding: `beams`, `validation_beams`, `length_penalty`, `max_length`.
+            `subword_dropout`), the `longest` sentence in subwords, the most shapes of batches
+            (`buckets`) and the `metric` it is judged by; its `model` the `size`, what differs from
+            it (`changes`), `label_smoothing`, and the options of decoding: `beams`,
+            `validation_beams`, `length_penalty`, `max_length`.
         kept: The folder of a run whose lines are answered.
     """
 
@@ -162,7 +163,7 @@ class Translation(Task):
         """Makes batches of similar lengths with the recipe's number of tokens."""
         if self.prepared is not None:
             shards = self.prepared.shards("train")
-            return ShardTokenBatches(shards, tokens=self.recipe.batch_size, seed=seed)
+            return ShardTokenBatches(shards, seed=seed, **self._sizes)
         text, rows = self._trained_on
         return TokenBatches.from_text(
             text,
@@ -171,8 +172,13 @@ class Translation(Task):
             rows=rows,
             dropout=self.recipe.data["subword_dropout"],
             seed=seed,
-            tokens=self.recipe.batch_size,
+            **self._sizes,
         )
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """What a batch holds, and how many shapes of batches there may be."""
+        return {"tokens": self.recipe.batch_size, "buckets": self.recipe.data["buckets"]}
 
     @property
     def steps_an_epoch(self) -> int:
