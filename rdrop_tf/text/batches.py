@@ -1,6 +1,7 @@
 """Batches of token ids for training and evaluation."""
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from rdrop_tf.data import EpochData
 from rdrop_tf.text.batch_plan import PlannedBatch, padding_share, plan_batches
-from rdrop_tf.text.buckets import BUCKETS, Bucket, assign, choose_buckets
+from rdrop_tf.text.buckets import BUCKETS, Bucket, assign, choose_buckets, too_long
 from rdrop_tf.text.parallel_text import ParallelText
 from rdrop_tf.text.special_ids import END_ID, PAD_ID, START_ID
 from rdrop_tf.text.subwords import Subwords
@@ -147,6 +148,7 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
             return source, target
 
         plain = rows or [subwords.encode(lines) for subwords, lines in sides]
+        _check_each(text, plain, kwargs.get("tokens", math.inf))
         return cls(*plain, seed=seed, redraw=redraw if dropout else None, **kwargs)
 
     @property
@@ -306,6 +308,14 @@ def _lengths(rows: _Both) -> NDArray[np.int64]:
             f"both sides must have equally many texts; got {len(rows[0])} and {len(rows[1])}"
         )
     return np.array([[len(row) + 1 for row in side] for side in rows], dtype=np.int64)
+
+
+def _check_each(text: ParallelText, rows: Sequence[Rows], tokens: float) -> None:
+    """Raises where a pair fits in no batch, with its file and line."""
+    for number, pair in enumerate(zip(*rows, strict=True)):
+        lengths = np.array([len(row) + 1 for row in pair])
+        if lengths.max() > tokens:
+            raise too_long(text.place(number), lengths, int(tokens))
 
 
 def _batch(rows: _Both, planned: PlannedBatch) -> Batch:

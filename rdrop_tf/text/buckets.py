@@ -96,12 +96,22 @@ def check_lengths(source_lengths: ArrayLike, target_lengths: ArrayLike, tokens: 
         raise ValueError("batches need at least one pair of texts; got none")
     if lengths.max() > tokens:
         number = int(lengths.max(axis=0).argmax())
-        raise ValueError(
-            f"a pair must not be longer than `tokens`; got pair {number} of {lengths[0, number]} "
-            f"source and {lengths[1, number]} target tokens with tokens={tokens}: raise it or "
-            "leave long pairs out"
-        )
+        raise too_long(f"pair {number}", lengths[:, number], tokens)
     return lengths
+
+
+def too_long(place: str, lengths: Lengths, tokens: int) -> ValueError:
+    """Returns the error of a pair that fits in no batch.
+
+    Args:
+        place: Where the pair stands.
+        lengths: Tokens of its source and of its target.
+        tokens: The most tokens of a batch.
+    """
+    return ValueError(
+        f"a pair must not be longer than `tokens`; got {place} of {lengths[0]} source and "
+        f"{lengths[1]} target tokens with tokens={tokens}: raise it or leave long pairs out"
+    )
 
 
 def assign(lengths: Lengths, buckets: Sequence[Bucket]) -> Lengths:

@@ -52,7 +52,8 @@ def read_tfds(
     """
     require("tensorflow_datasets", extra="data")
     tfds = import_module("tensorflow_datasets")
-    rules, text = Rules(max_characters, every_line), ParallelText()
+    rules = Rules(max_characters, every_line)
+    text = ParallelText(name=f"{name}/{split}")
     builder = tfds.builder(name, data_dir=None if data_dir is None else str(data_dir))
     _check_languages(builder, name, (source_language, target_language))
     _prepare(builder, name, tfds.download.DownloadError)

@@ -13,8 +13,8 @@ from rdrop_tf.text.tfds_pairs import read_tfds
 def read_split(data: Mapping[str, Any], split: str) -> ParallelText:
     """Reads "train", "validation" or "test" from the folder or tensorflow-datasets.
 
-    Pairs that cannot be learned from are left out of the training part, with a warning that
-    counts them; the other parts keep every line.
+    Pairs that cannot be learned from are left out of the training part; the other parts keep
+    every line. A warning counts them in either case.
 
     Args:
         data: A recipe's settings of the data.
@@ -35,6 +35,6 @@ def read_split(data: Mapping[str, Any], split: str) -> ParallelText:
             f"the texts of {source} and {target} come from files of yours; got none: add --data "
             "with the folder that holds them (`rdrop recipes` says under which names)"
         )
-    if text.report.kept < text.report.lines:
+    if text.report.counts:
         warnings.warn(f"{split}: {text.report}", stacklevel=2)
     return text

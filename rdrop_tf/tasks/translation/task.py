@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ class Translation(Task):
     def _texts(self) -> dict[str, ParallelText]:
         texts = {split: read_split(self.recipe.data, split) for split in SPLITS}
         train, rows = texts["train"], self.recipe.data["rows"]
-        texts["train"] = replace(train, source=train.source[:rows], target=train.target[:rows])
+        texts["train"] = train if rows is None else train.only(range(min(rows, len(train))))
         return texts
 
     @cached_property
@@ -152,12 +151,11 @@ class Translation(Task):
     def _trained_on(self) -> tuple[ParallelText, tuple[Rows, Rows]]:
         """The training part without the pairs that are too long, as text and in subwords."""
         train, longest = self._texts["train"], self.recipe.data["longest"]
-        kept, report = select_pairs(*self._encoded, max_tokens=longest)
+        kept, report = select_pairs(*self._encoded, max_tokens=longest, place=train.place)
         if len(kept) < len(train):
             warnings.warn(f"train: {report}", stacklevel=2)
-        source, target = ([side[i] for i in kept] for side in (train.source, train.target))
-        rows = tuple([side[i] for i in kept] for side in self._encoded)
-        return ParallelText(source, target), (rows[0], rows[1])
+        source, target = ([side[i] for i in kept] for side in self._encoded)
+        return train.only(kept), (source, target)
 
     def training_batches(self, seed: int) -> TokenBatches | ShardTokenBatches:
         """Makes batches of similar lengths with the recipe's number of tokens."""

@@ -37,7 +37,7 @@ def test_the_figure_is_sacrebleus_of_what_predict_writes(run: Run) -> None:
 
 
 def test_predict_keeps_the_order_and_the_empty_lines(run: Run) -> None:
-    sources = ["eins zwei drei vier", "", "neun acht sieben sechs zehn", "   ", "\n"]
+    sources = ["eins zwei drei vier", "", "neun acht sieben sechs zehn", " \t \v", "\n"]
     alone = [next(iter(predict(run[0], [sources[i]]))) for i in (0, 2)]
     found = list(predict(run[0], sources))
     assert found == [alone[0], "", alone[1], "", ""]
@@ -204,10 +204,35 @@ def test_a_pair_that_is_too_long_is_left_out_and_counted(folder: Path, tmp_path:
     own = _copied(folder, tmp_path)
     for language, word in (("de", "eins"), ("en", "one")):
         with gzip.open(own / f"train.{language}.gz", "at") as file:
-            file.write(" ".join([word] * 300) + "\n")
+            file.write("\n" + " ".join([word] * 300) + "\n")
     task = make_task(recipe(own))
-    with pytest.warns(UserWarning, match="train: 301 lines read, 300 pairs kept; 1 longer than"):
+    with pytest.warns(UserWarning, match="kept") as said:
         task.training_batches(0)
+    assert [str(warning.message) for warning in said] == [
+        "train: 302 lines read, 301 pairs kept; 1 empty (train.de.gz:301)",
+        "train: 301 pairs measured, 300 pairs kept; 1 longer than 256 tokens (train.de.gz:302)",
+    ]
+    settings = recipe(own)
+    task = make_task(replace(settings, data={**settings.data, "longest": 2000}))
+    with (
+        pytest.warns(UserWarning, match="1 empty"),
+        pytest.raises(ValueError, match=r"got train.de.gz:302 of \d+ source and \d+ target tokens"),
+    ):
+        task.training_batches(0)
+
+
+def test_faults_of_parts_that_keep_every_line_are_said(folder: Path, tmp_path: Path) -> None:
+    own = _copied(folder, tmp_path)
+    for name in ("val", "test_2016_flickr"):
+        path = own / f"{name}.de.gz"
+        _, *lines = gzip.decompress(path.read_bytes()).split(b"\n")
+        path.write_bytes(gzip.compress(b"\n".join([b"\xff", *lines])))
+    with pytest.warns(UserWarning, match="kept") as said:
+        make_task(recipe(own)).splits()
+    assert [str(warning.message) for warning in said] == [
+        "validation: 20 lines read, 20 pairs kept; 1 not UTF-8 (val.de.gz:1)",
+        "test: 30 lines read, 30 pairs kept; 1 not UTF-8 (test_2016_flickr.de.gz:1)",
+    ]
 
 
 def test_a_source_beyond_learned_positions_is_cut_and_said(folder: Path) -> None:
