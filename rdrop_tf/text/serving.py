@@ -27,9 +27,10 @@ def export_translator(
 ) -> None:
     """Writes a SavedModel whose endpoint `serve` turns sentences into translations.
 
-    It takes a string tensor of shape (sentences,) and gives one; an empty sentence gives an empty
-    one. Vocabularies, normalization and beam search are inside. Whoever loads it needs TensorFlow
-    and has `import tensorflow_text`, which registers the vocabulary's operations.
+    It takes a string tensor of shape (sentences,) and gives one; a sentence that is empty, or
+    blanks alone, gives an empty one. Vocabularies, normalization and beam search are inside.
+    Whoever loads it needs TensorFlow and has `import tensorflow_text`, which registers the
+    vocabulary's operations.
 
     Its shapes are fixed, which costs time with short sentences: to translate files use
     `rdrop predict`, which sorts them.
@@ -70,7 +71,7 @@ def export_translator(
 
     def serve(texts: Tensor) -> Tensor:
         rows = encode.tokenize(texts)[:, : longest - 1]
-        is_empty = tf.equal(rows.row_lengths(), 0)
+        is_empty = tf.equal(rows.row_lengths(), 0) | tf.strings.regex_full_match(texts, _BLANKS)
         ends = tf.fill([rows.nrows(), 1], source.end_id)
         tokens = tf.concat([rows, ends], axis=1).to_tensor(source.pad_id, shape=(None, longest))
         found = beam_search(network, tokens, **ids, **options)
@@ -82,6 +83,10 @@ def export_translator(
         archive.track(side.tokenizer)
     archive.add_endpoint("serve", serve, [tf.TensorSpec((None,), tf.string, name="texts")])
     archive.write_out(str(path), verbose=False)
+
+
+# What `str.strip` takes away, for RE2.
+_BLANKS = r"[\s\v\x1c-\x1f\x{85}\pZ]*"
 
 
 class _GraphSubwords:

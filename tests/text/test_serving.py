@@ -42,7 +42,7 @@ def test_a_fresh_process_translates_as_the_translator_does(
 ) -> None:
     network = _network(subwords)
     export_translator(tmp_path / "served", network, subwords, subwords, longest=24, **OPTIONS)
-    batches = [LINES[:4], LINES[1:2]]
+    batches = [LINES[:4], [LINES[1], " \u3000\t\v"]]
     out = subprocess.run(
         [sys.executable, "-c", LOADED, str(tmp_path / "served"), json.dumps(batches)],
         capture_output=True,
@@ -51,7 +51,7 @@ def test_a_fresh_process_translates_as_the_translator_does(
     ).stdout
     found = [json.loads(line) for line in out.splitlines()]
     expected = Translator(network, Vocabularies(subwords, subwords), **OPTIONS)(LINES[:4])
-    assert found == [expected, expected[1:2]]
+    assert found == [expected, [expected[1], ""]]
     assert found[0][2] == ""
     assert all(found[0][i] for i in (0, 1, 3))
 

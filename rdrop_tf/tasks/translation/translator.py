@@ -8,6 +8,7 @@ from typing import Any
 from rdrop_tf.tasks.translation.vocabularies import Vocabularies
 from rdrop_tf.text.decoding import Generator
 from rdrop_tf.text.decoding.generator import LENGTH_STEP
+from rdrop_tf.text.parallel_text import is_empty
 
 
 class Translator:
@@ -55,7 +56,8 @@ class Translator:
         )
 
     def __call__(self, sentences: Sequence[str]) -> list[str]:
-        """Translates sentences; an empty one becomes an empty one."""
+        """Translates sentences; one that is empty, or blanks alone, becomes an empty one."""
+        sentences = ["" if is_empty(sentence) else sentence for sentence in sentences]
         ids = [self._cut(tokens) for tokens in self._vocabularies.source.encode(sentences)]
         places = [place for place, tokens in enumerate(ids) if tokens]
         found = [""] * len(ids)
