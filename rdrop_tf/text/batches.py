@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rdrop_tf.data import EpochData
 from rdrop_tf.text.batch_plan import PlannedBatch, padding_share, plan_batches
 from rdrop_tf.text.buckets import BUCKETS, Bucket, assign, choose_buckets, too_long
+from rdrop_tf.text.fitting_model import check_ids, check_lengths_of
 from rdrop_tf.text.parallel_text import ParallelText
 from rdrop_tf.text.special_ids import END_ID, PAD_ID, START_ID
 from rdrop_tf.text.subwords import Subwords
@@ -102,6 +103,8 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         self._plain = (_arrays(source), _arrays(target))
         self._tokens, self._seed, self._shuffle = tokens, seed, shuffle
         self._redraw = redraw
+        # How many ids there are; None for as many as the rows need.
+        self._vocabularies: tuple[int, int] | None = None
         # Of one epoch, shared with the copies that `rest` makes: to draw takes seconds.
         self._drawn: dict[int, _Both] = {}
         self.buckets = self._choose(buckets) if isinstance(buckets, int) else tuple(buckets)
@@ -149,12 +152,19 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
 
         plain = rows or [subwords.encode(lines) for subwords, lines in sides]
         _check_each(text, plain, kwargs.get("tokens", math.inf))
-        return cls(*plain, seed=seed, redraw=redraw if dropout else None, **kwargs)
+        made = cls(*plain, seed=seed, redraw=redraw if dropout else None, **kwargs)
+        made._vocabularies = (source_subwords.size, target_subwords.size)
+        return made
 
     @property
     def epoch(self) -> int:
         """Number of the epoch that is being read."""
         return self._epoch
+
+    def check_model(self, model: Any) -> None:
+        """Raises unless a model has ids and positions for all tokens."""
+        check_ids(model, self._vocabularies or _ids_of(self._plain))
+        check_lengths_of(model, self.buckets)
 
     @property
     def plan(self) -> list[PlannedBatch]:
@@ -308,6 +318,12 @@ def _lengths(rows: _Both) -> NDArray[np.int64]:
             f"both sides must have equally many texts; got {len(rows[0])} and {len(rows[1])}"
         )
     return np.array([[len(row) + 1 for row in side] for side in rows], dtype=np.int64)
+
+
+def _ids_of(rows: _Both) -> tuple[int, int]:
+    """Counts the ids that the tokens of both sides need, those at the ends included."""
+    source, target = (max(END_ID, int(np.concatenate(side).max(initial=0))) + 1 for side in rows)
+    return source, target
 
 
 def _check_each(text: ParallelText, rows: Sequence[Rows], tokens: float) -> None:

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.data import EpochData
 from rdrop_tf.layers.positions import check_length
 from rdrop_tf.text.transformer_arguments import TransformerArguments, layers_of_each
 from rdrop_tf.text.transformer_sides import Decoder, Encoder
@@ -181,6 +182,12 @@ class Transformer(keras.Model):
     def longest(self) -> int | None:
         """The longest source or target it takes, in tokens; None for any."""
         return self._arguments.max_length if self._arguments.positions == "learned" else None
+
+    def fit(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """Trains as `keras.Model.fit`; refuses batches of other vocabularies or too long ones."""
+        if isinstance(x, EpochData):
+            x.check_model(self)
+        return super().fit(x, y, **options)
 
     def start(self, source: Tensor, length: int, beams: int = 1) -> tuple[Nested, Nested]:
         """Encodes sentences and returns what `step` needs for them.
