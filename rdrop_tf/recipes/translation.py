@@ -217,6 +217,7 @@ def _model(
         "beams": beams,
         "validation_beams": 1,
         "length_penalty": length_penalty,
+        "min_length": [0.0, 0],
         "max_length": [1.2, 10],
     }
 

@@ -31,7 +31,9 @@ from rdrop_tf.tasks.translation.translator import Translator
 from rdrop_tf.tasks.translation.vocabularies import Vocabularies
 from rdrop_tf.text import ShardTokenBatches, Transformer
 from rdrop_tf.text.batches import Rows, TokenBatches
+from rdrop_tf.text.decoding import beam_search
 from rdrop_tf.text.decoding.checks import check_whole
+from rdrop_tf.text.decoding.options import check_options
 from rdrop_tf.text.pair_lengths import select_pairs
 from rdrop_tf.text.parallel_text import ParallelText
 
@@ -57,7 +59,7 @@ class Translation(Task):
             `subword_dropout`), the `longest` sentence in subwords, the most shapes of batches
             (`buckets`) and the `metric` it is judged by; its `model` the `size`, what differs from
             it (`changes`), `label_smoothing`, and the options of decoding: `beams`,
-            `validation_beams`, `length_penalty`, `max_length`.
+            `validation_beams`, `length_penalty`, `min_length`, `max_length`.
         kept: The folder of a run whose lines are answered.
     """
 
@@ -69,6 +71,7 @@ class Translation(Task):
         for name in ("beams", "validation_beams"):
             # Before hours of training, not at its end.
             check_whole(name, recipe.model[name], 1)
+            check_options(beam_search, _search(recipe.model, recipe.model[name]), decoder=None)
 
     @property
     def metric(self) -> Metric:
@@ -192,12 +195,16 @@ class Translation(Task):
     def model(self) -> keras.Model:
         """Builds the Transformer."""
         settings, words = self.recipe.model, self.vocabularies
-        return Transformer.of_size(
+        network = Transformer.of_size(
             settings["size"],
             words.source.size,
             None if words.joint else words.target.size,
             **settings["changes"],
         )
+        if network.longest is not None:
+            # Before the first evaluation, and not at the first batch that is too long.
+            self.training_batches(0).check_model(network)
+        return network
 
     def loss(self) -> keras.losses.Loss:
         """Returns the cross-entropy with label smoothing, a mean over the tokens."""
@@ -246,10 +253,7 @@ class Translation(Task):
                 network,
                 self.vocabularies,
                 batch_size=self.evaluation_batch,
-                longest=network.longest,
-                beams=beams,
-                length_penalty=settings["length_penalty"],
-                max_length=tuple(settings["max_length"]),
+                **_search(settings, beams),
             )
         return kept
 
@@ -294,6 +298,12 @@ class Translation(Task):
         """Translates lines in their order, as they come."""
         translate = self.translator(model, self.recipe.model["beams"])
         return translate.stream(map(self.read_line, lines), self.evaluation_batch)
+
+
+def _search(settings: Mapping[str, Any], beams: int) -> dict[str, Any]:
+    """Returns the options of beam search that a recipe's model has."""
+    lengths = {name: settings[name] for name in ("min_length", "max_length")}
+    return {"beams": beams, "length_penalty": settings["length_penalty"], **lengths}
 
 
 def _texts_of(part: Part) -> tuple[NDArray[Any], list[str]]:

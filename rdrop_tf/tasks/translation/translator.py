@@ -7,7 +7,6 @@ from typing import Any
 
 from rdrop_tf.tasks.translation.vocabularies import Vocabularies
 from rdrop_tf.text.decoding import Generator
-from rdrop_tf.text.decoding.generator import LENGTH_STEP
 from rdrop_tf.text.parallel_text import is_empty
 
 
@@ -18,9 +17,9 @@ class Translator:
         network: The `Transformer`.
         vocabularies: Its subwords.
         batch_size: Sentences decoded at a time.
-        longest: Tokens of a source or a translation at most, that at the end included; of a
-            longer source the rest is cut off with a warning. None for any length.
         **options: Of `beam_search`, such as `beams` and `length_penalty`.
+
+    Where the model has learned positions, the rest of a longer source is cut off with a warning.
 
     Raises:
         ValueError: If the Transformer is of other vocabularies than these.
@@ -32,7 +31,6 @@ class Translator:
         vocabularies: Vocabularies,
         *,
         batch_size: int = 64,
-        longest: int | None = None,
         **options: Any,
     ) -> None:
         source, target = vocabularies.source, vocabularies.target
@@ -43,9 +41,7 @@ class Translator:
                 "the vocabularies that it was trained with"
             )
         self.network = network
-        self._vocabularies, self._longest = vocabularies, longest
-        if longest is not None:
-            options["max_length"] = longest - 1
+        self._vocabularies = vocabularies
         self._generate = Generator(
             network,
             batch_size=batch_size,
@@ -76,12 +72,10 @@ class Translator:
             yield from self(batch)
 
     def _cut(self, tokens: list[int]) -> list[int]:
-        if self._longest is None:
+        longest = self.network.longest  # with the end token
+        if longest is None or len(tokens) < longest:
             return tokens
-        # With the end token, and padded as the generator pads.
-        most = self._longest // LENGTH_STEP * LENGTH_STEP - 1
-        if len(tokens) <= most:
-            return tokens
+        most = longest - 1
         warnings.warn(
             f"a source may have {most} subwords, as the model has positions for no more; one has "
             f"{len(tokens)}: what is beyond them is cut off",

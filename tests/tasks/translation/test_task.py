@@ -182,6 +182,13 @@ def test_beams_below_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "out" / "steps.csv").exists()
 
 
+def test_lengths_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said before anything is read: here nothing is there to be read."""
+    for value, text in (("[1]", "or (a, b) for a · source"), ("[-1,2]", "needs a >= 0")):
+        said = _fails(tmp_path, tmp_path, capsys, "--set", f"model.max_length={value}")
+        assert text in said
+
+
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "multi30k/de-en", "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
@@ -235,14 +242,23 @@ def test_faults_of_parts_that_keep_every_line_are_said(folder: Path, tmp_path: P
     ]
 
 
-def test_a_source_beyond_learned_positions_is_cut_and_said(folder: Path) -> None:
+def test_a_source_beyond_learned_positions_is_cut_and_said(folder: Path, tmp_path: Path) -> None:
     settings = recipe(folder)
-    changes = {**settings.model["changes"], "positions": "learned", "max_length": 30}
+    changes = {**settings.model["changes"], "positions": "learned", "max_length": 40}
     settings = replace(settings, model={**settings.model, "changes": changes, "max_length": [1, 0]})
     task = make_task(settings)
-    long = " ".join([next(iter(WORDS))] * 100)
-    with pytest.warns(UserWarning, match=r"a source may have 23 subwords, .* one has \d+"):
-        list(task.answer_lines(task.model(), [long]))
+    assert isinstance(task, Translation)
+    long, model = " ".join([next(iter(WORDS))] * 100), task.model()
+    with pytest.warns(UserWarning, match=r"a source may have 39 subwords, .* one has \d+"):
+        list(task.answer_lines(model, [long]))
+    # The recipe's maximum holds where it is the lesser one.
+    assert task.translator(model, 1)._generate._rules.length(8) == 9
+    changes["max_length"] = 6
+    task = make_task(replace(settings, model={**settings.model, "changes": changes}))
+    with pytest.raises(
+        ValueError, match=r"learned positions\. Received: batches of up to \d+ tokens"
+    ):
+        train(task.recipe, alpha=0.0, seed=0, folder=tmp_path / "run", task=task)
 
 
 def test_a_task_translates_with_the_model_that_it_is_given(folder: Path) -> None:
