@@ -1,5 +1,7 @@
 """The Transformer of "Attention Is All You Need", from token ids to the logits of the next ones."""
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +14,33 @@ from rdrop_tf.layers.positions import check_length
 from rdrop_tf.text.transformer_arguments import TransformerArguments, layers_of_each
 from rdrop_tf.text.transformer_sides import Decoder, Encoder
 from rdrop_tf.text.transformer_sizes import arguments_of
+
+
+def check_changes(size: str, changes: Mapping[str, Any]) -> None:
+    """Raises unless there is such a size, and `Transformer` has the arguments that differ from it.
+
+    Args:
+        size: A size that has a name.
+        changes: Arguments in the place of the size's, but for vocabularies, dtype and name.
+
+    Raises:
+        ValueError: If there is no such size or argument.
+
+    Example:
+    >>> check_changes("tiny", {"dropout": 0.3})
+    """
+    arguments_of(size)
+    parameters = inspect.signature(Transformer).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _NO_CHANGES]
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(
+                f"what a Transformer differs in must be one of {', '.join(known)}; got "
+                f"{name}={value!r}"
+            )
+
+
+_NO_CHANGES = ("pad_id", "trainable", "dtype", "name")
 
 
 @keras.saving.register_keras_serializable(package="rdrop_tf")

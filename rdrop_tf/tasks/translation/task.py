@@ -36,6 +36,7 @@ from rdrop_tf.text.decoding.checks import check_whole
 from rdrop_tf.text.decoding.options import check_options
 from rdrop_tf.text.pair_lengths import select_pairs
 from rdrop_tf.text.parallel_text import ParallelText
+from rdrop_tf.text.transformer import check_changes
 
 METRICS = {
     "sacrebleu": Metric("sacrebleu", 1, "BLEU", "BLEU", higher_is_better=True),
@@ -68,10 +69,20 @@ class Translation(Task):
 
     def __init__(self, recipe: Recipe, kept: Path | None = None) -> None:
         super().__init__(recipe, kept)
+        check_changes(recipe.model["size"], recipe.model["changes"])
+        self._check_metric()
         for name in ("beams", "validation_beams"):
             # Before hours of training, not at its end.
             check_whole(name, recipe.model[name], 1)
             check_options(beam_search, _search(recipe.model, recipe.model[name]), decoder=None)
+
+    def _check_metric(self) -> None:
+        data = self.recipe.data
+        if data["metric"] not in self._metrics:
+            raise ValueError(
+                f"data.metric must be one of {', '.join(self._metrics)} for translations into "
+                f"{data['target']!r}; got {data['metric']!r}"
+            )
 
     @property
     def metric(self) -> Metric:
@@ -81,12 +92,12 @@ class Translation(Task):
     @property
     def more_metrics(self) -> Sequence[Metric]:
         """The other figures of translations."""
-        known = [
-            name
-            for name in METRICS
-            if name != "tokenized_bleu" or self.recipe.data["target"] in MOSES_LANGUAGES
-        ]
-        return [METRICS[name] for name in known if name != self.metric.name]
+        return [metric for name, metric in self._metrics.items() if name != self.metric.name]
+
+    @property
+    def _metrics(self) -> dict[str, Metric]:
+        has_tokens = self.recipe.data["target"] in MOSES_LANGUAGES
+        return {name: m for name, m in METRICS.items() if has_tokens or name != "tokenized_bleu"}
 
     # Data
 

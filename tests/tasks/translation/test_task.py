@@ -92,6 +92,16 @@ def test_evaluate_finds_the_same_figures_and_says_how(run: Run) -> None:
     assert "tok:moses-en" in moses
 
 
+def test_evaluate_takes_the_data_from_elsewhere(short: Run, folder: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "run"
+    shutil.copytree(short[0], moved)
+    config = json.loads((moved / "config.json").read_text())
+    config["recipe"]["data"]["folder"] = "nowhere"
+    (moved / "config.json").write_text(json.dumps(config))
+    found = evaluate(moved, data=str(folder))
+    assert found.figures["last"]["test"] == dict(short[1].test_figures)
+
+
 def test_evaluate_tests_a_run_against_another(
     run: Run, short: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,9 +152,11 @@ def test_a_run_repeats(folder: Path, short: Run, tmp_path: Path) -> None:
 # Bad input: a sentence each.
 
 
-def _fails(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+def _fails(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str, code: int = 1
+) -> str:
     line = ["train", "multi30k/de-en", "--data", str(folder), "--out", str(tmp_path / "out")]
-    assert main([*line, "--epochs", "1", *more]) == 1
+    assert main([*line, "--epochs", "1", *more]) == code
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) == 1
     return shown[0]
@@ -177,7 +189,7 @@ def test_a_vocabulary_that_the_text_does_not_support(
 
 
 def test_beams_below_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = _fails(folder, tmp_path, capsys, "--set", "model.beams=0")
+    said = _fails(folder, tmp_path, capsys, "--set", "model.beams=0", code=2)
     assert said.endswith("`beams` must be a whole number >= 1. Received: beams=0")
     assert not (tmp_path / "out" / "steps.csv").exists()
 
@@ -185,7 +197,7 @@ def test_beams_below_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_lengths_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Said before anything is read: here nothing is there to be read."""
     for value, text in (("[1]", "or (a, b) for a · source"), ("[-1,2]", "needs a >= 0")):
-        said = _fails(tmp_path, tmp_path, capsys, "--set", f"model.max_length={value}")
+        said = _fails(tmp_path, tmp_path, capsys, "--set", f"model.max_length={value}", code=2)
         assert text in said
 
 
