@@ -1,7 +1,7 @@
 """Translation: two line-aligned texts, a Transformer, and BLEU."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -298,17 +298,35 @@ class Translation(Task):
         self.vocabularies.save(folder)
 
     def read_line(self, line: str) -> str:
-        """Takes any line."""
+        """Takes any line of characters; Python may give bytes that are none as surrogates."""
+        try:
+            line.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"a line must be UTF-8; got something else at character {error.start + 1}"
+            ) from error
         return line.rstrip("\r\n")
 
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
         """Returns translations as they are."""
         return [str(text) for text in predictions]
 
-    def answer_lines(self, model: keras.Model, lines: Iterable[str]) -> Iterator[str]:
-        """Translates lines in their order, as they come."""
+    def answer_lines(
+        self,
+        model: keras.Model,
+        lines: Iterable[str],
+        has_arrived: Callable[[], bool] | None = None,
+    ) -> Iterator[str]:
+        """Translates lines in their order, as they come, and those before one that breaks the form.
+
+        Args:
+            model: The trained model.
+            lines: Sentences.
+            has_arrived: Tells whether the next one is there, without waiting for it.
+        """
         translate = self.translator(model, self.recipe.model["beams"])
-        return translate.stream(map(self.read_line, lines), self.evaluation_batch)
+        sentences = (self._numbered(number, line) for number, line in enumerate(lines, start=1))
+        return translate.stream(sentences, self.evaluation_batch, has_arrived)
 
 
 def _search(settings: Mapping[str, Any], beams: int) -> dict[str, Any]:

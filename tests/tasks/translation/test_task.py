@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 import sacrebleu
 
+from rdrop_tf.cli.arriving_lines import ArrivingLines
 from rdrop_tf.cli.main import main
+from rdrop_tf.cli.predict import decoded
 from rdrop_tf.recipes import find_recipe
 from rdrop_tf.tasks import RunResult, evaluate, make_task, predict, train
 from rdrop_tf.tasks.run_folder import read_columns
 from rdrop_tf.tasks.translation.task import Translation
+from rdrop_tf.text import Subwords
 from tests.tasks.translation.toy import ROWS, WORDS, recipe, sentences
 
 Run = tuple[Path, RunResult]
@@ -42,6 +46,36 @@ def test_predict_keeps_the_order_and_the_empty_lines(run: Run) -> None:
     found = list(predict(run[0], sources))
     assert found == [alone[0], "", alone[1], "", ""]
     assert all(found[i] for i in (0, 2))
+
+
+def test_predict_answers_what_has_come(run: Run) -> None:
+    """Through a pipe, as whoever waits for each answer writes into it."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb", buffering=0) as target:
+        lines = ArrivingLines(source)
+        answers = predict(run[0], decoded(lines), lines.has_arrived)
+        target.write(b"eins zwei drei vier\nneun a")
+        first = next(answers)
+        assert first == "one two three four"
+        target.write(b"cht sieben sechs\n\n" + b"eins zwei drei vier\n" * 64)
+        assert [next(answers), next(answers)] == ["nine eight seven six", ""]
+        target.write(b"acht\xff\neins\n")
+        target.close()
+        assert [next(answers) for _ in range(64)] == [first] * 64
+        with pytest.raises(ValueError, match=r"^line 68: lines must be UTF-8; got the byte 0xff"):
+            next(answers)
+
+
+def test_predict_answers_the_lines_before_one_that_is_no_text(run: Run) -> None:
+    answers = predict(run[0], ["eins zwei drei vier\n", "acht\udcff\n", "eins\n"])
+    assert next(answers) == "one two three four"
+    with pytest.raises(ValueError, match=r"^line 2: a line must be UTF-8; got something"):
+        next(answers)
+
+
+def test_a_translation_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Subwords, "decode", lambda *_: ["a\nb\u2028c\r\x85d"])
+    assert list(predict(run[0], ["eins"])) == ["a b c  d"]
 
 
 def test_predict_answers_while_lines_still_come(run: Run) -> None:
