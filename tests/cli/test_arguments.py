@@ -114,7 +114,7 @@ def test_any_setting_of_a_recipe_can_be_changed() -> None:
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("data.size=3", r"got data.size, and data has buckets, folder, joint, "),
+        ("data.size=3", r"got data.size, and data has buckets, character_coverage, "),
         ("batchsize=3", r"got batchsize, and 'multi30k/en-de' has alpha, average, batch_size"),
         ("batch_size.x=3", r"got batch_size.x, and batch_size has none"),
         ("batch_size=half", r'batch_size must be of the kind of .*, 2048; got "half"'),

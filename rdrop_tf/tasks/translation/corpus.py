@@ -27,7 +27,9 @@ def read_split(data: Mapping[str, Any], split: str) -> ParallelText:
     source, target, all_lines = data["source"], data["target"], split != "train"
     if data["folder"] is not None:
         files = find_parallel(data["folder"], data["splits"][split], source, target)
-        text = read_parallel(*files, every_line=all_lines)
+        text = read_parallel(files.source, files.target, every_line=all_lines)
+        if files.turned:
+            text.source, text.target = text.target, text.source
     elif data["tfds"] is not None:
         text = read_tfds(data["tfds"], split, source, target, every_line=all_lines)
     else:

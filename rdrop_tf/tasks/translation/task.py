@@ -28,7 +28,7 @@ from rdrop_tf.tasks.translation.shards import (
 )
 from rdrop_tf.tasks.translation.token_log import TokenLog
 from rdrop_tf.tasks.translation.translator import Translator
-from rdrop_tf.tasks.translation.vocabularies import Vocabularies
+from rdrop_tf.tasks.translation.vocabularies import Vocabularies, files_of_subwords
 from rdrop_tf.text import ShardTokenBatches, Transformer
 from rdrop_tf.text.batches import Rows, TokenBatches
 from rdrop_tf.text.decoding import beam_search
@@ -55,9 +55,9 @@ class Translation(Task):
     Args:
         recipe: Its `data` says where the text lies (`folder`, None for the tensorflow-datasets
             name `tfds`), the languages `source` and `target`, the files' names of each split
-            (`splits`), how many training `rows` are used (None for all), the vocabulary
-            (`vocabulary` subwords, `joint`, `kind`, `lower`, `normalization`,
-            `subword_dropout`), the `longest` sentence in subwords, the most shapes of batches
+            (`splits`), how many training `rows` are used (None for all), the vocabulary (files of
+            one, `subwords`, or how it is trained: `vocabulary` subwords, `joint`, `kind`, `lower`,
+            `normalization`, `character_coverage`), `subword_dropout`, the `longest` sentence in subwords, the most shapes of batches
             (`buckets`) and the `metric` it is judged by; its `model` the `size`, what differs from
             it (`changes`), `label_smoothing`, and the options of decoding: `beams`,
             `validation_beams`, `length_penalty`, `min_length`, `max_length`.
@@ -71,6 +71,9 @@ class Translation(Task):
         super().__init__(recipe, kept)
         check_changes(recipe.model["size"], recipe.model["changes"])
         self._check_metric()
+        if recipe.data["subwords"] is not None:
+            files_of_subwords(recipe.data["subwords"])
+        check_whole("data.vocabulary", recipe.data["vocabulary"], 1)
         for name in ("beams", "validation_beams"):
             # Before hours of training, not at its end.
             check_whole(name, recipe.model[name], 1)
@@ -152,7 +155,10 @@ class Translation(Task):
         if self.prepared is not None:
             return Vocabularies.load(self.prepared.folder)
         data, train = self.recipe.data, self._texts["train"]
-        options = {name: data[name] for name in ("joint", "kind", "lower", "normalization")}
+        if data["subwords"] is not None:
+            return Vocabularies.of_files(files_of_subwords(data["subwords"]))
+        names = ("joint", "kind", "lower", "normalization", "character_coverage")
+        options = {name: data[name] for name in names}
         return Vocabularies.train(train.source, train.target, data["vocabulary"], **options)
 
     @cached_property

@@ -145,6 +145,42 @@ def test_evaluate_tests_a_run_against_another(
     assert "p = 0.0010 by paired bootstrap" in last
 
 
+def test_files_of_two_columns(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").mkdir()
+    for name, count, seed in (("train", 300, 0), ("dev.en-de", 20, 1), ("test.de-en", 30, 2)):
+        pair = sentences(count, seed)
+        columns = pair[::-1] if "en-de" in name else pair
+        lines = "".join(f"{a}\t{b}\n" for a, b in zip(*columns, strict=True))
+        (tmp_path / "text" / f"{name}.tsv").write_text(lines, encoding="utf-8")
+    found, expected = (make_task(recipe(path)).splits() for path in (tmp_path / "text", folder))
+    for name in ("train", "validation", "test"):
+        for own, other in zip(getattr(found, name), getattr(expected, name), strict=True):
+            np.testing.assert_array_equal(own, other)
+
+
+def test_vocabularies_of_the_users_own(folder: Path, run: Run, tmp_path: Path) -> None:
+    def task(subwords: Any) -> Translation:
+        settings = recipe(folder)
+        made = make_task(replace(settings, data={**settings.data, "subwords": subwords}))
+        assert isinstance(made, Translation)
+        return made
+
+    model = str(run[0] / "source.model")
+    (tmp_path / "codes").write_text("e i\nn s</w>\nei ns</w>\n")
+    (tmp_path / "dict.txt").write_text("ei@@ 3\nns 2\neins 1\n")
+    nmt = {"codes": str(tmp_path / "codes"), "dictionary": str(tmp_path / "dict.txt")}
+    one = task(model).vocabularies
+    assert (one.joint, one.source.size) == (True, 300)
+    assert one.source.encode(["eins"]) == Subwords.load(model).encode(["eins"])
+    two = task([nmt, model])
+    assert two.model().vocabularies == (7, 300)
+    two.keep(tmp_path)
+    assert make_task(two.recipe, tmp_path).vocabularies.source.encode(["eins"]) == [[6]]
+    for wrong in (["a"], ["a", "b", "c"], {"codes": "a"}, 7):
+        with pytest.raises(ValueError, match=r"must be a file of sentencepiece, .* for source"):
+            task(wrong)
+
+
 def test_runs_of_other_texts_are_not_compared(run: Run, short: Run, tmp_path: Path) -> None:
     turned = tmp_path / "turned"
     shutil.copytree(short[0], turned)
@@ -218,8 +254,8 @@ def test_a_vocabulary_that_the_text_does_not_support(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = _fails(folder, tmp_path, capsys)
-    assert "the text must support as many subwords as `size` asks for" in said
-    assert "got size=8000" in said
+    assert "the text must support as many subwords as are asked for" in said
+    assert "got 8000: ask for fewer" in said
 
 
 def test_beams_below_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
