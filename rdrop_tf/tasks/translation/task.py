@@ -57,10 +57,10 @@ class Translation(Task):
             name `tfds`), the languages `source` and `target`, the files' names of each split
             (`splits`), how many training `rows` are used (None for all), the vocabulary (files of
             one, `subwords`, or how it is trained: `vocabulary` subwords, `joint`, `kind`, `lower`,
-            `normalization`, `character_coverage`), `subword_dropout`, the `longest` sentence in subwords, the most shapes of batches
-            (`buckets`) and the `metric` it is judged by; its `model` the `size`, what differs from
-            it (`changes`), `label_smoothing`, and the options of decoding: `beams`,
-            `validation_beams`, `length_penalty`, `min_length`, `max_length`.
+            `normalization`, `character_coverage`), `subword_dropout`, the `longest` sentence in
+            subwords, the most shapes of batches (`buckets`) and the `metric` it is judged by; its
+            `model` the `size`, what differs from it (`changes`), `label_smoothing`, and the options
+            of decoding: `beams`, `validation_beams`, `length_penalty`, `min_length`, `max_length`.
         kept: The folder of a run whose lines are answered.
     """
 

@@ -36,8 +36,9 @@ def files_of_subwords(setting: Any) -> list[tuple[str, ...]]:
             found.append((str(side["codes"]), str(side["dictionary"])))
         else:
             raise ValueError(
-                'data.subwords must be a file of sentencepiece, {"codes": FILE, "dictionary": FILE} '
-                f"of subword-nmt and fairseq, or a list of two for source and target; got {setting!r}"
+                'data.subwords must be a file of sentencepiece, {"codes": FILE, "dictionary": '
+                "FILE} of subword-nmt and fairseq, or a list of two for source and target; got "
+                f"{setting!r}"
             )
     return found
 

@@ -166,7 +166,7 @@ def test_vocabularies_of_the_users_own(folder: Path, run: Run, tmp_path: Path) -
         return made
 
     model = str(run[0] / "source.model")
-    (tmp_path / "codes").write_text("e i\nn s</w>\nei ns</w>\n")
+    (tmp_path / "codes").write_text("#version: 0.2\ne i\nn s</w>\nei ns</w>\n")
     (tmp_path / "dict.txt").write_text("ei@@ 3\nns 2\neins 1\n")
     nmt = {"codes": str(tmp_path / "codes"), "dictionary": str(tmp_path / "dict.txt")}
     one = task(model).vocabularies
