@@ -10,6 +10,7 @@ from rdrop_tf._optional import require
 from rdrop_tf._typing import Tensor
 from rdrop_tf.text.decoding import beam_search
 from rdrop_tf.text.decoding.checks import check_whole
+from rdrop_tf.text.decoding.options import check_options
 from rdrop_tf.text.subwords import Subwords
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def export_translator(
         network: The trained Transformer.
         source: The vocabulary of the sources, a sentencepiece one.
         target: That of the targets; may be the same object.
-        longest: Tokens of a source, that at its end included; what is beyond them is cut off.
+        longest: Tokens of a source, that at its end included; what is beyond them is cut off. Never
+            more than learned positions reach.
         **options: Of `rdrop_tf.text.decoding.beam_search`, such as `beams`.
 
     Raises:
@@ -49,6 +51,8 @@ def export_translator(
         ImportError: If tensorflow-text is missing.
     """
     check_whole("longest", longest, 2)
+    check_options(beam_search, options, network)
+    longest = min(longest, network.longest or longest)
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "a SavedModel needs the TensorFlow backend; got "

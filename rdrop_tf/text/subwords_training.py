@@ -97,8 +97,8 @@ def _explained(message: str, size: int) -> Exception:
     if too_small := re.search(r"smaller than required_chars. \d+ vs (\d+)", message):
         return ValueError(
             f"the vocabulary must hold 4 special ids, 256 bytes and the text's characters, "
-            f"{too_small[1]} in all; got a size of {size}: raise it, or lower the character "
-            "coverage, so that rare ones are written in bytes"
+            f"{too_small[1]} in all; got a size of {size}: raise it, or lower "
+            "character_coverage, so that rare characters are written in bytes"
         )
     if "!sentences_.empty()" in message or "all_chars_count) > (0)" in message:
         return ValueError("a vocabulary is trained on at least one line of text; got none")

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import keras
@@ -17,27 +17,35 @@ from rdrop_tf.text.transformer_sizes import arguments_of
 
 
 def check_changes(size: str, changes: Mapping[str, Any]) -> None:
-    """Raises unless there is such a size, and `Transformer` has the arguments that differ from it.
+    """Raises unless a size, with the arguments that differ from it, makes a `Transformer`.
 
     Args:
         size: A size that has a name.
         changes: Arguments in the place of the size's, but for vocabularies, dtype and name.
 
     Raises:
-        ValueError: If there is no such size or argument.
+        ValueError: If there is no such size or argument, or it has no such value.
 
     Example:
     >>> check_changes("tiny", {"dropout": 0.3})
     """
-    arguments_of(size)
     parameters = inspect.signature(Transformer).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _NO_CHANGES]
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    known = [name for name in defaults if name not in _NO_CHANGES]
     for name, value in changes.items():
         if name not in known:
             raise ValueError(
                 f"what a Transformer differs in must be one of {', '.join(known)}; got "
                 f"{name}={value!r}"
             )
+    given = {**defaults, **arguments_of(size), **changes}
+    names = ("layers", "encoder_layers", "decoder_layers")
+    given["encoder_layers"], given["decoder_layers"] = layers_of_each(*(given[n] for n in names))
+    given["share_embeddings"] = given["share_embeddings"] or "all"
+    given |= {"source_vocabulary": 1, "target_vocabulary": 1}  # not known yet
+    TransformerArguments(
+        **{field.name: given[field.name] for field in fields(TransformerArguments)}
+    )
 
 
 _NO_CHANGES = ("pad_id", "trainable", "dtype", "name")

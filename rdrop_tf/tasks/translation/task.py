@@ -73,7 +73,8 @@ class Translation(Task):
         self._check_metric()
         if recipe.data["subwords"] is not None:
             files_of_subwords(recipe.data["subwords"])
-        check_whole("data.vocabulary", recipe.data["vocabulary"], 1)
+        for name in ("vocabulary", "buckets", "longest"):
+            check_whole(f"data.{name}", recipe.data[name], 1)
         for name in ("beams", "validation_beams"):
             # Before hours of training, not at its end.
             check_whole(name, recipe.model[name], 1)
