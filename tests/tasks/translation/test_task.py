@@ -2,6 +2,7 @@ import gzip
 import json
 import os
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,13 @@ def test_predict_answers_what_has_come(run: Run) -> None:
     with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb", buffering=0) as target:
         lines = ArrivingLines(source)
         answers = predict(run[0], decoded(lines), lines.has_arrived)
+        # So that what waits for more ends.
+        too_late = threading.Timer(60, target.close)
+        too_late.start()
         target.write(b"eins zwei drei vier\nneun a")
         first = next(answers)
+        assert too_late.is_alive()
+        too_late.cancel()
         assert first == "one two three four"
         target.write(b"cht sieben sechs\n\n" + b"eins zwei drei vier\n" * 64)
         assert [next(answers), next(answers)] == ["nine eight seven six", ""]
