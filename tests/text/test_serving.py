@@ -60,7 +60,7 @@ def test_what_cannot_be_served_is_refused(subwords: Subwords, tmp_path: Path) ->
     network = _network(subwords)
     with pytest.raises(ValueError, match=r"`longest` must be a whole number >= 2"):
         export_translator(tmp_path / "x", network, subwords, subwords, longest=1)
-    with pytest.raises(ValueError, match="^`beams` must be a whole number >= 1"):
+    with pytest.raises(ValueError, match=r"^`beams` must be a whole number >= 1"):
         export_translator(tmp_path / "x", network, subwords, subwords, beams=0)
     other = Transformer(77, layers=1, width=8, hidden=8, heads=1)
     with pytest.raises(ValueError, match=r"got a Transformer of \(77, 77\) for \(300, 300\)"):
