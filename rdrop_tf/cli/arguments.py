@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -142,20 +143,36 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     """Returns the recipe with what the command line changed.
 
     Raises:
-        ValueError: If the recipe has no such setting.
+        BadUsage: If the recipe has no such setting, or its task refuses a value.
     """
+    from rdrop_tf.tasks import make_task
+
+    try:
+        recipe = _changed_recipe(args)
+        make_task(recipe)
+    except ValueError as error:
+        raise BadUsage(str(error)) from error
+    return recipe
+
+
+def _changed_recipe(args: argparse.Namespace) -> Recipe:
     recipe: Recipe = args.recipe
     for changed in getattr(args, "set", []):
         recipe = _with_setting(recipe, changed.path, changed.value)
     data = {"folder": args.data, "strict": args.strict}
     model = {"preset": args.preset, "sha256": args.sha256, "lora": args.lora}
-    return replace(
+    recipe = replace(
         recipe,
         epochs=getattr(args, "epochs", None) or recipe.epochs,
         dtype=getattr(args, "dtype", None) or recipe.dtype,
         data=_changed(recipe, "data", recipe.data, data),
         model=_changed(recipe, "model", recipe.model, model),
     )
+    if recipe.data.get("folder") is None:
+        return recipe
+    # A run is evaluated from any directory.
+    folder = os.path.abspath(recipe.data["folder"])
+    return replace(recipe, data={**recipe.data, "folder": folder})
 
 
 WHAT_A_RECIPE_IS = (["name"], ["task"])

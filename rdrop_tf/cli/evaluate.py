@@ -16,13 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="another run of translation: is RUN better than it, or only luckier?",
     )
+    parser.add_argument(
+        "--data", metavar="DIR", help="where the data lie now; default: where the run found them"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Evaluates both checkpoints and prints a table."""
     from rdrop_tf.tasks import evaluate
 
-    metrics, figures, notes = evaluate(args.run, args.against)
+    metrics, figures, notes = evaluate(args.run, args.against, args.data)
     parts = list(next(iter(figures.values())))
     width = 2 + max(len(metric.name) for metric in metrics)
     print(_row("", "", parts, width))

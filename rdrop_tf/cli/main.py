@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 from rdrop_tf._version import __version__
@@ -15,6 +16,12 @@ DONE, FAILED, BAD_USAGE = 0, 1, 2
 
 # Errors whose text was written for the user; any other is shown with its type.
 SAID_FOR_THE_USER = (ValueError, OSError, FloatingPointError)
+
+# What TensorFlow's graphs and Keras' layers put around the text of such an error.
+_OF_A_GRAPH = re.compile(r"^in user code: .*?\b[A-Za-z]+(?:Error|Exception): (?!.*in user code: )")
+_OF_A_LAYER = re.compile(r"^Exception encountered when calling .*?\(\)\. ")
+_BEHIND_IT = re.compile(r" (?:Call a|A)rguments received by .*$")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 # What TensorFlow makes of such an error inside of a `tf.data` pipeline.
 _IN_A_PIPELINE = re.compile(
@@ -59,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.command != "recipes" and not args.debug:
             quiet.import_tensorflow()
-        COMMANDS[args.command][0].run(args)
+        with nullcontext() if args.debug else quiet.warnings_in_one_line():
+            COMMANDS[args.command][0].run(args)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has had enough; without this Python complains at its exit.
@@ -95,8 +103,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(_COLOURS.sub("", str(error)).split())
     if isinstance(error, SAID_FOR_THE_USER):
+        for around in (_OF_A_GRAPH, _OF_A_LAYER, _BEHIND_IT):
+            text = around.sub("", text)
         return text
     said = _IN_A_PIPELINE.search(text)
     if said:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rdrop_tf.cli import arguments
+from rdrop_tf.cli.arriving_lines import ArrivingLines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +40,10 @@ def _answers(args: argparse.Namespace) -> Iterable[str]:
             f"--data {args.data} without it: add --submission DIR, or leave --data out"
         )
     # What was put in the place of standard input may give texts and have no bytes.
-    has_bytes = hasattr(sys.stdin, "buffer")
-    return predict(args.run, decoded(sys.stdin.buffer) if has_bytes else sys.stdin)
+    if not hasattr(sys.stdin, "buffer"):
+        return predict(args.run, sys.stdin)
+    lines = ArrivingLines(sys.stdin.buffer)
+    return predict(args.run, decoded(lines), lines.has_arrived)
 
 
 def decoded(lines: Iterable[bytes]) -> Iterator[str]:

@@ -1,10 +1,13 @@
 """TensorFlow without its start-up chatter, for people who asked for a table."""
 
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 def import_tensorflow() -> None:
@@ -16,6 +19,27 @@ def import_tensorflow() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with stderr_held_back():
         import keras  # noqa: F401
+    # Few shapes of sentences are few traces, and no fault of who asked for a translation.
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
+
+
+@contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Writes warnings as a sentence, without the line of code that they come from."""
+    kept = warnings.formatwarning
+    warnings.formatwarning = _one_line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = kept
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    return f"rdrop: warning: {' '.join(str(message).split())}\n"
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    return "tf.function retracing" not in record.getMessage()
 
 
 @contextmanager

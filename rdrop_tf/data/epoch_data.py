@@ -44,6 +44,9 @@ class EpochData(ABC):
     def rest(self, epoch: int, batch: int = 0) -> Any:
         """Returns what `fit` takes: the batches of an epoch from number `batch` on."""
 
+    def check_model(self, model: Any) -> None:  # noqa: B027 (most data fit any model)
+        """Raises a ValueError where a model cannot take these batches; before a training begins."""
+
     def shared(self, epoch: int, batch: int, share: Share) -> Any:
         """Returns the rows of one worker, where they can be had without reading the others.
 

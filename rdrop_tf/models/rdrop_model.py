@@ -344,6 +344,8 @@ class RDropModel(BackendStep, keras.Model):
             **options: All other arguments of `keras.Model.fit`.
         """
         check_scope_of_fit(self)
+        if isinstance(x, EpochData):
+            x.check_model(self.model)
         resumes = find_resumes(options.get("callbacks"))
         by_epoch = resumes is not None or isinstance(x, EpochData)
         by_epoch = by_epoch or goes_by_epoch(self, x, options)

@@ -195,13 +195,16 @@ def _data(
         "target": direction.target,
         "rows": None,
         "splits": {split: split for split in ("train", "validation", "test")},
+        "subwords": None,
         "vocabulary": vocabulary,
         "joint": joint,
         "kind": "bpe",
+        "character_coverage": 1.0,
         "lower": lower,
         "normalization": "nfkc",
         "subword_dropout": 0.0,
         "longest": 256,
+        "buckets": 64,
         "metric": metric,
     }
 
@@ -216,6 +219,7 @@ def _model(
         "beams": beams,
         "validation_beams": 1,
         "length_penalty": length_penalty,
+        "min_length": [0.0, 0],
         "max_length": [1.2, 10],
     }
 

@@ -27,13 +27,14 @@ class Evaluation(NamedTuple):
     notes: Sequence[str] = ()
 
 
-def evaluate(folder: Path, against: Path | None = None) -> Evaluation:
+def evaluate(folder: Path, against: Path | None = None, data: str | None = None) -> Evaluation:
     """Evaluates both checkpoints of a run on every part but the training part.
 
     Args:
         folder: A folder that `train` wrote.
         against: The folder of another run, whose last weights are compared with this one's on the
             test part, example by example.
+        data: Where the data lie now; None where the runs found them.
 
     Returns:
         The figures of "last" and "best".
@@ -43,7 +44,7 @@ def evaluate(folder: Path, against: Path | None = None) -> Evaluation:
             tested on different examples.
     """
     run = RunFolder.open(folder)
-    task = task_of_run(run)
+    task = task_of_run(run, data)
     splits = task.splits()
     parts = {"validation": splits.validation, "test": splits.test, **splits.more}
     figures, notes = {}, list[str]()
@@ -54,17 +55,17 @@ def evaluate(folder: Path, against: Path | None = None) -> Evaluation:
             y, predictions = task.answers(model, splits.test)
             notes += task.notes(y, predictions)
             if against is not None:
-                notes += task.difference(y, predictions, _answers_of(against, y))
+                notes += task.difference(y, predictions, _answers_of(against, data, y))
     # A further part's own figures stand in that part's column already.
     known = figures["last"]["test"]
     shown = [metric for metric in [task.metric, *task.more_metrics] if metric.name in known]
     return Evaluation(shown, figures, notes)
 
 
-def _answers_of(folder: Path, expected: NDArray[Any]) -> NDArray[Any]:
+def _answers_of(folder: Path, data: str | None, expected: NDArray[Any]) -> NDArray[Any]:
     """Returns another run's answers to the same test part."""
     run = RunFolder.open(folder)
-    task = task_of_run(run)
+    task = task_of_run(run, data)
     y, predictions = task.answers(run.load("last"), task.splits().test)
     if not np.array_equal(y, expected):
         raise ValueError(

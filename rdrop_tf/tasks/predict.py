@@ -1,18 +1,22 @@
 """A trained run's answers to lines of input."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rdrop_tf.tasks.registry import task_of_run
 from rdrop_tf.tasks.run_folder import RunFolder
 
 
-def predict(folder: Path, lines: Iterable[str]) -> Iterator[str]:
+def predict(
+    folder: Path, lines: Iterable[str], has_arrived: Callable[[], bool] | None = None
+) -> Iterator[str]:
     """Predicts with a run's last weights.
 
     Args:
         folder: A folder that `train` wrote.
         lines: One input a line, in the task's form.
+        has_arrived: Tells whether the next line is there, without waiting for it; None where all
+            are. A task that answers as lines come keeps none waiting for one that is not.
 
     Returns:
         One line for each, as they come.
@@ -24,7 +28,7 @@ def predict(folder: Path, lines: Iterable[str]) -> Iterator[str]:
     run = RunFolder.open(folder)
     task = task_of_run(run)
     model = run.load("last")
-    return task.answer_lines(model, lines)
+    return task.answer_lines(model, lines, has_arrived)
 
 
 def write_submissions(folder: Path, target: Path, data: str | None = None) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """What a task is: data, model, loss, metrics and the form of a line, put together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -251,8 +251,18 @@ class Task(ABC):
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
         """Turns the model's predictions into one line for each input."""
 
-    def answer_lines(self, model: keras.Model, lines: Iterable[str]) -> Iterator[str]:
+    def answer_lines(
+        self,
+        model: keras.Model,
+        lines: Iterable[str],
+        has_arrived: Callable[[], bool] | None = None,
+    ) -> Iterator[str]:
         """Answers a user's lines, one for each.
+
+        Args:
+            model: The trained model.
+            lines: What it is asked; here all of them are read first.
+            has_arrived: Tells whether the next line is there, without waiting for it.
 
         Raises:
             ValueError: If a line breaks the form; then nothing is answered.

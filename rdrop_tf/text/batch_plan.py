@@ -6,7 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rdrop_tf.text.buckets import Bucket, Lengths, assign, check_lengths, choose_buckets, hand_on
+from rdrop_tf.text.buckets import (
+    BUCKETS,
+    Bucket,
+    Lengths,
+    assign,
+    check_lengths,
+    choose_buckets,
+    hand_on,
+)
 
 
 class PlannedBatch(NamedTuple):
@@ -30,7 +38,7 @@ def plan_batches(
     target_lengths: ArrayLike,
     *,
     tokens: int,
-    buckets: int | Sequence[Bucket] = 16,
+    buckets: int | Sequence[Bucket] = BUCKETS,
     seed: int = 0,
     epoch: int = 0,
     shuffle: bool = True,

@@ -1,6 +1,7 @@
 """Batches of token ids for training and evaluation."""
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from rdrop_tf.data import EpochData
 from rdrop_tf.text.batch_plan import PlannedBatch, padding_share, plan_batches
-from rdrop_tf.text.buckets import Bucket, assign, choose_buckets
+from rdrop_tf.text.buckets import BUCKETS, Bucket, assign, choose_buckets, too_long
+from rdrop_tf.text.fitting_model import check_ids, check_lengths_of
 from rdrop_tf.text.parallel_text import ParallelText
 from rdrop_tf.text.special_ids import END_ID, PAD_ID, START_ID
 from rdrop_tf.text.subwords import Subwords
@@ -56,7 +58,8 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         source: Token ids of the texts, without start and end.
         target: Token ids of their translations.
         tokens: Source and target tokens of a batch are at most so many each, with padding.
-        buckets: The most shapes of batches, or the shapes.
+        buckets: The most shapes of batches, or the shapes. Where XLA compiles the step (JAX, and
+            TensorFlow on a GPU) each is a compilation; elsewhere all are one trace.
         seed: Of all epochs' orders.
         epoch: The epoch to begin with.
         shuffle: Whether to draw the order.
@@ -84,7 +87,7 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         target: Rows,
         *,
         tokens: int,
-        buckets: int | Sequence[Bucket] = 16,
+        buckets: int | Sequence[Bucket] = BUCKETS,
         seed: int = 0,
         epoch: int = 0,
         shuffle: bool = True,
@@ -100,6 +103,8 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         self._plain = (_arrays(source), _arrays(target))
         self._tokens, self._seed, self._shuffle = tokens, seed, shuffle
         self._redraw = redraw
+        # How many ids there are; None for as many as the rows need.
+        self._vocabularies: tuple[int, int] | None = None
         # Of one epoch, shared with the copies that `rest` makes: to draw takes seconds.
         self._drawn: dict[int, _Both] = {}
         self.buckets = self._choose(buckets) if isinstance(buckets, int) else tuple(buckets)
@@ -146,12 +151,20 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
             return source, target
 
         plain = rows or [subwords.encode(lines) for subwords, lines in sides]
-        return cls(*plain, seed=seed, redraw=redraw if dropout else None, **kwargs)
+        _check_each(text, plain, kwargs.get("tokens", math.inf))
+        made = cls(*plain, seed=seed, redraw=redraw if dropout else None, **kwargs)
+        made._vocabularies = (source_subwords.size, target_subwords.size)
+        return made
 
     @property
     def epoch(self) -> int:
         """Number of the epoch that is being read."""
         return self._epoch
+
+    def check_model(self, model: Any) -> None:
+        """Raises unless a model has ids and positions for all tokens."""
+        check_ids(model, self._vocabularies or _ids_of(self._plain))
+        check_lengths_of(model, self.buckets)
 
     @property
     def plan(self) -> list[PlannedBatch]:
@@ -305,6 +318,20 @@ def _lengths(rows: _Both) -> NDArray[np.int64]:
             f"both sides must have equally many texts; got {len(rows[0])} and {len(rows[1])}"
         )
     return np.array([[len(row) + 1 for row in side] for side in rows], dtype=np.int64)
+
+
+def _ids_of(rows: _Both) -> tuple[int, int]:
+    """Counts the ids that the tokens of both sides need, those at the ends included."""
+    source, target = (max(END_ID, int(np.concatenate(side).max(initial=0))) + 1 for side in rows)
+    return source, target
+
+
+def _check_each(text: ParallelText, rows: Sequence[Rows], tokens: float) -> None:
+    """Raises where a pair fits in no batch, with its file and line."""
+    for number, pair in enumerate(zip(*rows, strict=True)):
+        lengths = np.array([len(row) + 1 for row in pair])
+        if lengths.max() > tokens:
+            raise too_long(text.place(number), lengths, int(tokens))
 
 
 def _batch(rows: _Both, planned: PlannedBatch) -> Batch:

@@ -7,9 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Lengths = NDArray[np.int64]
+# Shapes of an epoch's batches at most, unless another number is asked for.
+BUCKETS = 64
 # Lengths of each side among which those of the shapes are chosen.
-_LEVELS = 40
-_SWEEPS = 4
+_LEVELS = 64
+# How far a shape moves at a time, in levels, and how often all of them may.
+_STEPS = 3
+_SWEEPS = 8
 
 
 class Bucket(NamedTuple):
@@ -27,13 +31,13 @@ class Bucket(NamedTuple):
 
 
 def choose_buckets(
-    source_lengths: ArrayLike, target_lengths: ArrayLike, *, tokens: int, buckets: int = 16
+    source_lengths: ArrayLike, target_lengths: ArrayLike, *, tokens: int, buckets: int = BUCKETS
 ) -> tuple[Bucket, ...]:
     """Chooses the shapes that leave least padding.
 
     Each pair is padded to the smallest of the shapes it fits in. The shapes are the k-median
     solution of a local search: the shape of the longest lengths, then one by one that which
-    saves most, then each exchanged for a better one. Tried are 1, 2, 4, … and `buckets` shapes;
+    saves most, then each moved to a better one near it. Tried are 1, 2, 4, … and `buckets` shapes;
     taken are those with the fewest padded tokens, with the rows that fill up last batches.
 
     Args:
@@ -56,9 +60,8 @@ def choose_buckets(
     lengths = check_lengths(source_lengths, target_lengths, tokens)
     if not isinstance(buckets, int) or buckets < 1:
         raise ValueError(f"`buckets` must be a whole number >= 1. Received: buckets={buckets!r}")
-    problem = _Problem(lengths)
     numbers = [2**power for power in range(buckets.bit_length()) if 2**power < buckets]
-    tried = [problem.solve(number, tokens) for number in [*numbers, buckets]]
+    tried = _Problem(lengths).solve([*numbers, buckets], tokens)
     return min(tried, key=lambda shapes: _padded_tokens(lengths, shapes))
 
 
@@ -93,12 +96,22 @@ def check_lengths(source_lengths: ArrayLike, target_lengths: ArrayLike, tokens: 
         raise ValueError("batches need at least one pair of texts; got none")
     if lengths.max() > tokens:
         number = int(lengths.max(axis=0).argmax())
-        raise ValueError(
-            f"a pair must not be longer than `tokens`; got pair {number} of {lengths[0, number]} "
-            f"source and {lengths[1, number]} target tokens with tokens={tokens}: raise it or "
-            "leave long pairs out"
-        )
+        raise too_long(f"pair {number}", lengths[:, number], tokens)
     return lengths
+
+
+def too_long(place: str, lengths: Lengths, tokens: int) -> ValueError:
+    """Returns the error of a pair that fits in no batch.
+
+    Args:
+        place: Where the pair stands.
+        lengths: Tokens of its source and of its target.
+        tokens: The most tokens of a batch.
+    """
+    return ValueError(
+        f"a pair must not be longer than `tokens`; got {place} of {lengths[0]} source and "
+        f"{lengths[1]} target tokens with tokens={tokens}: raise it or leave long pairs out"
+    )
 
 
 def assign(lengths: Lengths, buckets: Sequence[Bucket]) -> Lengths:
@@ -177,42 +190,88 @@ def _size(bucket: Bucket) -> int:
 class _Problem:
     """The choice of shapes among pairs of levels.
 
-    Pairs count by the cell of the grid of levels they lie in.
+    Pairs count by the cell of the grid of levels they lie in, and take the tokens of the smallest
+    shape that holds their cell.
     """
 
     def __init__(self, lengths: Lengths) -> None:
         self._pairs = lengths.shape[1]
-        levels = [_levels(side) for side in lengths]
-        cells = [np.searchsorted(*both) for both in zip(levels, lengths, strict=True)]
-        counts = np.zeros([len(side) for side in levels])
+        self._levels = [_levels(side) for side in lengths]
+        cells = [np.searchsorted(*both) for both in zip(self._levels, lengths, strict=True)]
+        counts = np.zeros([len(side) for side in self._levels], dtype=np.int64)
         np.add.at(counts, tuple(cells), 1)
-        self._shapes = np.stack([axis.ravel() for axis in np.meshgrid(*levels, indexing="ij")])
-        occupied = np.flatnonzero(counts.ravel())
-        self._weights = counts.ravel()[occupied]
-        fits = np.all(self._shapes[:, :, None] >= self._shapes[:, None, occupied], axis=0)
-        # Tokens that a pair of a cell (column) takes in a shape (row).
-        self._costs = np.where(fits, self._shapes.sum(axis=0)[:, None], np.inf)
+        self._cells = np.stack(np.nonzero(counts))
+        self._weights = counts[tuple(self._cells)]
+        # Tokens of each shape, and what each saves beside the largest alone.
+        self._sizes = np.add.outer(*self._levels)
+        self._first_savings = counts.cumsum(0).cumsum(1) * (self._sizes[-1, -1] - self._sizes)
 
-    def solve(self, number: int, tokens: int) -> tuple[Bucket, ...]:
-        """Chooses so many shapes."""
-        chosen = [self._shapes.shape[1] - 1]
-        while len(chosen) < number:
-            chosen.append(self._best_with(chosen))
+    def solve(self, numbers: Sequence[int], tokens: int) -> list[tuple[Bucket, ...]]:
+        """Chooses so many shapes, for each of some ascending numbers."""
+        chosen = [np.array(self._sizes.shape) - 1]
+        bounds, found = self._first_savings.copy(), []
+        for number in numbers:
+            while len(chosen) < number:
+                chosen.append(self._next(chosen, bounds))
+            found.append(self._as_buckets(self._improved(chosen), tokens))
+        return found
+
+    def _next(self, chosen: Sequence[Lengths], bounds: Lengths) -> Lengths:
+        """Finds the shape that saves most beside those chosen.
+
+        What a shape saves only falls when others are chosen, so what it saved when it was looked
+        at last bounds it; a shape is looked at again only while its bound is the highest.
+        """
+        taken = np.min([self._tokens(shape) for shape in chosen], axis=0)
+        looked_at = np.zeros(bounds.shape, dtype=bool)
+        while True:
+            best = np.unravel_index(bounds.argmax(), bounds.shape)
+            if looked_at[best]:
+                return np.array(best)
+            bounds[best] = self._saved(np.array(best)[:, None], taken)[0]
+            looked_at[best] = True
+
+    def _improved(self, chosen: Sequence[Lengths]) -> list[Lengths]:
+        """Exchanges each shape but the largest for the best one near it, until all stay."""
+        shapes = list(chosen)
+        costs = np.array([self._tokens(shape) for shape in shapes])
         for _ in range(_SWEEPS):
-            before = list(chosen)
-            for place in range(1, number):
-                chosen[place] = self._best_with(chosen[:place] + chosen[place + 1 :])
-            if chosen == before:
+            before = costs.copy()
+            for place in range(1, len(shapes)):
+                others = np.delete(costs, place, axis=0).min(axis=0)
+                near = self._near(shapes[place])
+                shapes[place] = near[:, self._saved(near, others).argmax()]
+                costs[place] = self._tokens(shapes[place])
+            if np.array_equal(costs, before):
                 break
-        shapes = {(int(s), int(t)) for s, t in self._shapes[:, chosen].T}
+        return shapes
+
+    def _near(self, shape: Lengths) -> Lengths:
+        """Returns the shapes a few levels around one, (2, n)."""
+        sides = [
+            np.arange(max(0, level - _STEPS), min(count, level + _STEPS + 1))
+            for level, count in zip(shape, self._sizes.shape, strict=True)
+        ]
+        return np.stack([axis.ravel() for axis in np.meshgrid(*sides, indexing="ij")])
+
+    def _saved(self, shapes: Lengths, taken: Lengths) -> Lengths:
+        """Returns what each of the shapes, (2, n), saves of the tokens that each cell takes."""
+        fits = np.all(self._cells[:, None] <= shapes[:, :, None], axis=0)
+        saved = np.maximum(taken - self._sizes[tuple(shapes)][:, None], 0)
+        return np.where(fits, saved, 0) @ self._weights
+
+    def _tokens(self, shape: Lengths) -> Lengths:
+        """Returns the tokens that a pair of each cell takes in a shape, more than any in none."""
+        fits = np.all(self._cells <= shape[:, None], axis=0)
+        return np.where(fits, self._sizes[tuple(shape)], self._sizes[-1, -1] + 1)
+
+    def _as_buckets(self, shapes: Sequence[Lengths], tokens: int) -> tuple[Bucket, ...]:
+        sources, targets = self._levels
+        lengths = {(int(sources[s]), int(targets[t])) for s, t in shapes}
         return tuple(
             Bucket(s, t, min(tokens // max(s, t), self._pairs))
-            for s, t in sorted(shapes, key=lambda shape: (sum(shape), shape))
+            for s, t in sorted(lengths, key=lambda shape: (sum(shape), shape))
         )
-
-    def _best_with(self, others: list[int]) -> int:
-        current = self._costs[others].min(axis=0)
-        return int((np.minimum(self._costs, current) @ self._weights).argmin())
 
 
 def _levels(lengths: Lengths) -> Lengths:

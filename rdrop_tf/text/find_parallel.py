@@ -11,18 +11,26 @@ _OTHER_NAMES = {
 
 
 class ParallelFiles(NamedTuple):
-    """Two line-aligned files."""
+    """Two line-aligned files, or one of two columns.
+
+    Attributes:
+        source: The file of the sources, or that of both.
+        target: The file of the targets; None where one has both.
+        turned: Whether the targets are the first column.
+    """
 
     source: Path
-    target: Path
+    target: Path | None
+    turned: bool = False
 
 
 def find_parallel(folder: str | Path, split: str, source: str, target: str) -> ParallelFiles:
-    """Finds the two line-aligned files of a split.
+    """Finds the two line-aligned files of a split, or its tsv file.
 
     Known are `train.de-en.de` beside `train.de-en.en` (the languages in either order) and
     `train.de` beside `train.en`, plain or with `.gz`; "validation" may also be called valid,
-    val or dev, and "test" test_2016_flickr (Multi30k).
+    val or dev, and "test" test_2016_flickr (Multi30k). Where no such two are, `train.de-en.tsv`,
+    whose columns are in the order of its name, and `train.tsv`: source, then target.
 
     Args:
         folder: Where they lie.
@@ -31,18 +39,19 @@ def find_parallel(folder: str | Path, split: str, source: str, target: str) -> P
         target: The target language.
 
     Returns:
-        The paths of both.
+        The paths.
 
     Raises:
-        FileNotFoundError: If there is no such folder or no such pair of files.
+        FileNotFoundError: If there is no such folder or no such files.
 
     Example:
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> for language in ("de", "en"):
     ...     _ = (folder / f"valid.de-en.{language}").write_text("...")
-    >>> [path.name for path in find_parallel(folder, "validation", "en", "de")]
-    ['valid.de-en.en', 'valid.de-en.de']
+    >>> found = find_parallel(folder, "validation", "en", "de")
+    >>> found.source.name, found.target.name
+    ('valid.de-en.en', 'valid.de-en.de')
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -58,10 +67,15 @@ def find_parallel(folder: str | Path, split: str, source: str, target: str) -> P
         sides = [_plain_or_gz(folder, f"{stem}.{language}") for language in (source, target)]
         if sides[0] is not None and sides[1] is not None:
             return ParallelFiles(sides[0], sides[1])
+    for stem in stems:
+        both = _plain_or_gz(folder, f"{stem}.tsv")
+        if both is not None:
+            return ParallelFiles(both, None, turned=stem.endswith(f".{target}-{source}"))
     names = ", ".join(f"{stem}.{source}" for stem in stems)
     raise FileNotFoundError(
         f"the {split} texts must be in {str(folder)!r} as one of {names}, each with the same "
-        f"name in .{target} beside it, plain or .gz; none of these pairs is there"
+        f"name in .{target} beside it, or as .tsv of two columns, plain or .gz; none of these is "
+        "there"
     )
 
 

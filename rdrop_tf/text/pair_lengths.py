@@ -1,6 +1,6 @@
 """Which pairs of tokenized texts are fit to train on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ def select_pairs(
     *,
     max_tokens: int | None = None,
     max_ratio: float | None = None,
+    place: Callable[[int], str] = "pair:{}".format,
 ) -> tuple[NDArray[np.int64], ReadingReport]:
     """Finds the pairs that are neither too long nor too unlike in length.
 
@@ -23,10 +24,10 @@ def select_pairs(
         max_tokens: Tokens of the longest text that is kept; None for any.
         max_ratio: The longer side may have at most so many times the tokens of the shorter
             one; None for any. The Moses and fairseq recipes take 1.5.
+        place: Says where the pair of a number stands, such as `ParallelText.place`.
 
     Returns:
-        The numbers of the pairs to keep, ascending, and a report of the others ("pair:number",
-        from 0).
+        The numbers of the pairs to keep, ascending, and a report of the others.
 
     Raises:
         ValueError: If the sides have different numbers of texts, or a limit is below 1.
@@ -36,7 +37,7 @@ def select_pairs(
     >>> kept
     array([0])
     >>> print(report)
-    2 lines read, 1 pairs kept; 1 of unlike length (pair:1)
+    2 pairs measured, 1 pairs kept; 1 of unlike length (pair:1)
     """
     if len(source) != len(target):
         raise ValueError(
@@ -47,12 +48,12 @@ def select_pairs(
             raise ValueError(f"`{name}` must be at least 1 or None. Received: {name}={limit!r}")
     lengths = np.array([[len(row) for row in side] for side in (source, target)], dtype=np.int64)
     longer, shorter = lengths.max(axis=0), lengths.min(axis=0)
-    report = ReadingReport(lines=len(source))
+    report = ReadingReport(lines=len(source), what="pairs measured")
     too_long = longer > (np.inf if max_tokens is None else max_tokens)
     unlike = longer > (np.inf if max_ratio is None else max_ratio * shorter)
     for number in np.flatnonzero(too_long | unlike):
         fault = f"longer than {max_tokens} tokens" if too_long[number] else "of unlike length"
-        report.add(fault, f"pair:{number}")
+        report.add(fault, place(int(number)))
     kept = np.flatnonzero(~(too_long | unlike))
     report.kept = len(kept)
     return kept, report

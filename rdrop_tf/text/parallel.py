@@ -56,7 +56,7 @@ def read_parallel(
     2 lines read, 1 pairs kept; 1 empty (train.de:2)
     """
     rules = Rules(max_characters, every_line)
-    text = ParallelText()
+    text = ParallelText(name=Path(source).name)
     if target is None:
         _read_tsv(Path(source), text, rules)
     else:

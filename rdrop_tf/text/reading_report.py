@@ -12,10 +12,11 @@ class ReadingReport:
     A line with several faults is counted under the first one found.
 
     Attributes:
-        lines: Number of lines read.
+        lines: Number of lines looked at.
         kept: Number of pairs kept.
         counts: Of each fault the number of lines.
         places: Of each fault where the first few lines are, as "file:line".
+        what: What the lines are, and what was done with them.
 
     Example:
     >>> report = ReadingReport()
@@ -29,6 +30,7 @@ class ReadingReport:
     kept: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     places: dict[str, list[str]] = field(default_factory=dict)
+    what: str = "lines read"
 
     def add(self, fault: str, place: str) -> None:
         """Counts a line's fault.
@@ -48,5 +50,5 @@ class ReadingReport:
             f"{', …' if count > len(self.places[fault]) else ''})"
             for fault, count in self.counts.items()
         ]
-        total = f"{self.lines} lines read, {self.kept} pairs kept"
+        total = f"{self.lines} {self.what}, {self.kept} pairs kept"
         return "; ".join([total, *faults])

@@ -10,6 +10,7 @@ from rdrop_tf._optional import require
 from rdrop_tf._typing import Tensor
 from rdrop_tf.text.decoding import beam_search
 from rdrop_tf.text.decoding.checks import check_whole
+from rdrop_tf.text.decoding.options import check_options
 from rdrop_tf.text.subwords import Subwords
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ def export_translator(
 ) -> None:
     """Writes a SavedModel whose endpoint `serve` turns sentences into translations.
 
-    It takes a string tensor of shape (sentences,) and gives one; an empty sentence gives an empty
-    one. Vocabularies, normalization and beam search are inside. Whoever loads it needs TensorFlow
-    and has `import tensorflow_text`, which registers the vocabulary's operations.
+    It takes a string tensor of shape (sentences,) and gives one; a sentence that is empty, or
+    blanks alone, gives an empty one. Vocabularies, normalization and beam search are inside.
+    Whoever loads it needs TensorFlow and has `import tensorflow_text`, which registers the
+    vocabulary's operations.
 
     Its shapes are fixed, which costs time with short sentences: to translate files use
     `rdrop predict`, which sorts them.
@@ -39,7 +41,8 @@ def export_translator(
         network: The trained Transformer.
         source: The vocabulary of the sources, a sentencepiece one.
         target: That of the targets; may be the same object.
-        longest: Tokens of a source, that at its end included; what is beyond them is cut off.
+        longest: Tokens of a source, that at its end included; what is beyond them is cut off. Never
+            more than learned positions reach.
         **options: Of `rdrop_tf.text.decoding.beam_search`, such as `beams`.
 
     Raises:
@@ -48,6 +51,8 @@ def export_translator(
         ImportError: If tensorflow-text is missing.
     """
     check_whole("longest", longest, 2)
+    check_options(beam_search, options, network)
+    longest = min(longest, network.longest or longest)
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "a SavedModel needs the TensorFlow backend; got "
@@ -70,7 +75,7 @@ def export_translator(
 
     def serve(texts: Tensor) -> Tensor:
         rows = encode.tokenize(texts)[:, : longest - 1]
-        is_empty = tf.equal(rows.row_lengths(), 0)
+        is_empty = tf.equal(rows.row_lengths(), 0) | tf.strings.regex_full_match(texts, _BLANKS)
         ends = tf.fill([rows.nrows(), 1], source.end_id)
         tokens = tf.concat([rows, ends], axis=1).to_tensor(source.pad_id, shape=(None, longest))
         found = beam_search(network, tokens, **ids, **options)
@@ -82,6 +87,10 @@ def export_translator(
         archive.track(side.tokenizer)
     archive.add_endpoint("serve", serve, [tf.TensorSpec((None,), tf.string, name="texts")])
     archive.write_out(str(path), verbose=False)
+
+
+# What `str.strip` takes away, for RE2.
+_BLANKS = r"[\s\v\x1c-\x1f\x{85}\pZ]*"
 
 
 class _GraphSubwords:

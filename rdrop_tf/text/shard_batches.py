@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from rdrop_tf.data import EpochData, Shards, Share
 from rdrop_tf.text.batch_plan import PlannedBatch, plan_batches
 from rdrop_tf.text.batches import Fill
-from rdrop_tf.text.buckets import Bucket, choose_buckets
+from rdrop_tf.text.buckets import BUCKETS, Bucket, choose_buckets
+from rdrop_tf.text.fitting_model import check_lengths_of
 from rdrop_tf.text.special_ids import END_ID, PAD_ID, START_ID
 
 # Shapes are chosen for the lengths of so many pairs, and of the longest.
@@ -33,7 +34,9 @@ class ShardTokenBatches(EpochData):
         ValueError: If a pair is longer than `tokens` (with its end).
     """
 
-    def __init__(self, shards: Shards, *, tokens: int, buckets: int = 16, seed: int = 0) -> None:
+    def __init__(
+        self, shards: Shards, *, tokens: int, buckets: int = BUCKETS, seed: int = 0
+    ) -> None:
         self._shards, self._tokens, self._seed = shards, tokens, seed
         self._columns = [shards.measured.index(name) for name in ("source", "target")]
         self.buckets = self._choose(buckets)
@@ -50,6 +53,10 @@ class ShardTokenBatches(EpochData):
     def fill(self, epoch: int) -> Fill:
         """Returns how well the batches are filled: in each epoch as well."""
         return self._fill
+
+    def check_model(self, model: Any) -> None:
+        """Raises unless a model has positions for all tokens."""
+        check_lengths_of(model, self.buckets)
 
     def rest(self, epoch: int, batch: int = 0) -> Any:
         """Returns the batches of an epoch from number `batch` on, as a `tf.data.Dataset`."""

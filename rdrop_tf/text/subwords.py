@@ -90,8 +90,10 @@ class Subwords:
             ValueError: If an argument is none of these, there is no text, or `size` is larger
                 than the text supports (the largest possible one is named) or too small for its
                 characters.
+            TypeError: If `lines` is one text.
             ImportError: If sentencepiece is missing.
         """
+        _check_lines(lines)
         require("sentencepiece", extra="text")
         model = train_sentencepiece(
             lines,
@@ -144,8 +146,7 @@ class Subwords:
             ValueError: If a line of a file is not of its form.
             ImportError: If subword-nmt is missing.
         """
-        texts = [Path(path).read_bytes().decode("utf-8") for path in (codes, dictionary)]
-        return cls(SubwordNmtSegmenter(*texts))
+        return cls(SubwordNmtSegmenter(*(_utf8(Path(path)) for path in (codes, dictionary))))
 
     @property
     def pad_id(self) -> int:
@@ -214,8 +215,7 @@ class Subwords:
             ValueError: If `dropout` is not at least 0 and below 1.
             TypeError: If `lines` is one text.
         """
-        if isinstance(lines, str):
-            raise TypeError(f"`lines` must be a list of texts; got one: {lines[:60]!r}")
+        _check_lines(lines)
         if not 0 <= dropout < 1:
             raise ValueError(
                 f"`dropout` must be at least 0 and below 1. Received: dropout={dropout!r}"
@@ -252,3 +252,18 @@ class Subwords:
             if i != START_ID:
                 content.append(i)
         return content
+
+
+def _check_lines(lines: Iterable[str]) -> None:
+    if isinstance(lines, str):
+        raise TypeError(f"`lines` must be a list of texts; got one: {lines[:60]!r}")
+
+
+def _utf8(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"codes and dictionary must be UTF-8; got {str(path)!r}, which is not in line {line}"
+        ) from error

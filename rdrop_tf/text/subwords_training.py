@@ -91,13 +91,14 @@ def _explained(message: str, size: int) -> Exception:
     """Turns sentencepiece's message about its source code into one about the arguments."""
     if too_high := re.search(r"Vocabulary size too high .* value <= (\d+)", message):
         return ValueError(
-            f"the text must support as many subwords as `size` asks for, and supports at most "
-            f"{too_high[1]}; got size={size}: lower it or give more text"
+            f"the text must support as many subwords as are asked for, and supports at most "
+            f"{too_high[1]}; got {size}: ask for fewer or give more text"
         )
     if too_small := re.search(r"smaller than required_chars. \d+ vs (\d+)", message):
         return ValueError(
             f"the vocabulary must hold 4 special ids, 256 bytes and the text's characters, "
-            f"{too_small[1]} in all; got size={size}: raise it or lower `character_coverage`"
+            f"{too_small[1]} in all; got a size of {size}: raise it, or lower "
+            "character_coverage, so that rare characters are written in bytes"
         )
     if "!sentences_.empty()" in message or "all_chars_count) > (0)" in message:
         return ValueError("a vocabulary is trained on at least one line of text; got none")

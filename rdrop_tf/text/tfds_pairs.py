@@ -52,8 +52,9 @@ def read_tfds(
     """
     require("tensorflow_datasets", extra="data")
     tfds = import_module("tensorflow_datasets")
-    rules, text = Rules(max_characters, every_line), ParallelText()
-    builder = tfds.builder(name, data_dir=None if data_dir is None else str(data_dir))
+    rules = Rules(max_characters, every_line)
+    text = ParallelText(name=f"{name}/{split}")
+    builder = _builder(tfds, name, data_dir)
     _check_languages(builder, name, (source_language, target_language))
     _prepare(builder, name, tfds.download.DownloadError)
     _check_split(builder, name, split)
@@ -68,6 +69,16 @@ def read_tfds(
             f"there must be at least one pair of texts; got none: {name}/{split} gave {text.report}"
         )
     return text
+
+
+def _builder(tfds: Any, name: str, data_dir: str | Path | None) -> Any:
+    try:
+        return tfds.builder(name, data_dir=None if data_dir is None else str(data_dir))
+    except tfds.core.DatasetNotFoundError as error:  # its text lists all there are
+        raise ValueError(
+            f"the texts must be a data set of tensorflow-datasets; got {name!r}, which is none: "
+            "see tensorflow.org/datasets/catalog"
+        ) from error
 
 
 def _check_languages(builder: Any, name: str, languages: tuple[str, str]) -> None:

@@ -1,16 +1,54 @@
 """The Transformer of "Attention Is All You Need", from token ids to the logits of the next ones."""
 
-from dataclasses import asdict
+import inspect
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 import keras
 from keras import ops
 
 from rdrop_tf._typing import Nested, Tensor
+from rdrop_tf.data import EpochData
 from rdrop_tf.layers.positions import check_length
 from rdrop_tf.text.transformer_arguments import TransformerArguments, layers_of_each
 from rdrop_tf.text.transformer_sides import Decoder, Encoder
 from rdrop_tf.text.transformer_sizes import arguments_of
+
+
+def check_changes(size: str, changes: Mapping[str, Any]) -> None:
+    """Raises unless a size, with the arguments that differ from it, makes a `Transformer`.
+
+    Args:
+        size: A size that has a name.
+        changes: Arguments in the place of the size's, but for vocabularies, dtype and name.
+
+    Raises:
+        ValueError: If there is no such size or argument, or it has no such value.
+
+    Example:
+    >>> check_changes("tiny", {"dropout": 0.3})
+    """
+    parameters = inspect.signature(Transformer).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    known = [name for name in defaults if name not in _NO_CHANGES]
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(
+                f"what a Transformer differs in must be one of {', '.join(known)}; got "
+                f"{name}={value!r}"
+            )
+    given = {**defaults, **arguments_of(size), **changes}
+    names = ("layers", "encoder_layers", "decoder_layers")
+    given["encoder_layers"], given["decoder_layers"] = layers_of_each(*(given[n] for n in names))
+    given["share_embeddings"] = given["share_embeddings"] or "all"
+    given |= {"source_vocabulary": 1, "target_vocabulary": 1}  # not known yet
+    TransformerArguments(
+        **{field.name: given[field.name] for field in fields(TransformerArguments)}
+    )
+
+
+_NO_CHANGES = ("pad_id", "trainable", "dtype", "name")
 
 
 @keras.saving.register_keras_serializable(package="rdrop_tf")
@@ -45,7 +83,9 @@ class Transformer(keras.Model):
         max_length: The longest source or target that learned positions reach.
         norm: "post", normalisation after each sum, as published; "pre", before each sublayer.
         share_embeddings: "all", one matrix for source, target and head; "decoder", one for
-            target and head; "none".
+            target and head; "none". None is "all" where the target's vocabulary is the source's,
+            so `target_vocabulary` is left out, and "decoder" where it is given: two vocabularies
+            may be of equal size.
         pad_id: The id of the padding of both sides. Padding comes after all tokens of a row;
             the id that a target starts with is another.
         trainable: Whether the weights are trained.
@@ -93,13 +133,15 @@ class Transformer(keras.Model):
         positions: str = "sinusoidal",
         max_length: int = 1024,
         norm: str = "post",
-        share_embeddings: str = "all",
+        share_embeddings: str | None = None,
         pad_id: int = 0,
         trainable: bool = True,
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
         encoder_layers, decoder_layers = layers_of_each(layers, encoder_layers, decoder_layers)
+        if share_embeddings is None:
+            share_embeddings = "all" if target_vocabulary is None else "decoder"
         arguments = TransformerArguments(
             source_vocabulary,
             source_vocabulary if target_vocabulary is None else target_vocabulary,
@@ -177,6 +219,12 @@ class Transformer(keras.Model):
     def longest(self) -> int | None:
         """The longest source or target it takes, in tokens; None for any."""
         return self._arguments.max_length if self._arguments.positions == "learned" else None
+
+    def fit(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """Trains as `keras.Model.fit`; refuses batches of other vocabularies or too long ones."""
+        if isinstance(x, EpochData):
+            x.check_model(self)
+        return super().fit(x, y, **options)
 
     def start(self, source: Tensor, length: int, beams: int = 1) -> tuple[Nested, Nested]:
         """Encodes sentences and returns what `step` needs for them.

@@ -1,5 +1,6 @@
 import argparse
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_options_reach_the_recipe() -> None:
         recipe,
         epochs=3,
         dtype="mixed_bfloat16",
-        data={**recipe.data, "folder": "files", "strict": True},
+        data={**recipe.data, "folder": os.path.abspath("files"), "strict": True},
         model={**recipe.model, "preset": "random-tiny", "sha256": digest.lower(), "lora": 4},
     )
 
@@ -113,17 +114,26 @@ def test_any_setting_of_a_recipe_can_be_changed() -> None:
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("data.size=3", r"got data.size, and data has folder, joint, kind, "),
+        ("data.size=3", r"got data.size, and data has buckets, character_coverage, "),
         ("batchsize=3", r"got batchsize, and 'multi30k/en-de' has alpha, average, batch_size"),
         ("batch_size.x=3", r"got batch_size.x, and batch_size has none"),
         ("batch_size=half", r'batch_size must be of the kind of .*, 2048; got "half"'),
         ("dtype=half", r"dtype must be one of float32, mixed_bfloat16, mixed_float16; got 'half'"),
         ("data.lower=1", r"data.lower must be of the kind of .*, false; got 1"),
+        ("data.metric=meteor", r"data.metric must be one of sacrebleu, .*; got 'meteor'"),
+        ("model.changes.depth=3", r"must be one of layers, .*, share_embeddings; got depth=3"),
+        ("model.changes.heads=3", r"`heads` must divide `width`. Received: heads=3 and width=128"),
+        ("model.changes.share_embeddings=some", r"must be one of 'all', 'decoder', 'none'"),
+        ("data.buckets=0", r"`data.buckets` must be a whole number >= 1"),
+        ("model.size=huge", r"`size` must be one of 'tiny', .* Received: size='huge'"),
+        ("model.beams=0", r"`beams` must be a whole number >= 1"),
+        ("model.max_length=[1]", r"`max_length` must be a whole number of tokens, or \(a, b\)"),
+        ("model.min_length=[-1,2]", r"`min_length` = \(a, b\) needs a >= 0"),
         ("batch_size=true", r"batch_size must be of the kind of .*, 2048; got true"),
     ],
 )
 def test_settings_that_are_none(setting: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(arguments.BadUsage, match=sentence):
         _recipe_of(f"multi30k/en-de --set {setting}")
 
 
@@ -170,6 +180,11 @@ def test_a_recipe_stays_what_it_is(name: str) -> None:
     text = rf"^{name} is what a recipe is, .*; got {name}=images for 'mrpc-small': choose another"
     with pytest.raises(ValueError, match=text):
         _recipe_of(f"mrpc-small --set {name}=images")
+
+
+def test_moses_tokens_are_not_for_all_languages() -> None:
+    with pytest.raises(arguments.BadUsage, match=r"one of sacrebleu, chrf for .*'zh'; got"):
+        _recipe_of("iwslt17/en-zh --set data.metric=tokenized_bleu")
 
 
 def test_a_setting_without_a_value() -> None:

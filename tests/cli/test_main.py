@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,17 @@ def test_bad_usage_is_2_and_one_line(
     [
         (ValueError("alpha must be;\n got -1"), "rdrop: error: alpha must be; got -1\n"),
         (OSError(28, "No space left on device"), "rdrop: error: [Errno 28] No space left on dev"),
+        (
+            ValueError("in user code:\n\n  File x.py, line 2, in decode *\n\n  ValueError: a is 1"),
+            "rdrop: error: a is 1\n",
+        ),
+        (
+            ValueError(
+                "in user code:\n\n File x.py\n ValueError: Exception encountered when calling "
+                "Own.call().\n\n\x1b[1mb is 2\x1b[0m\n\nArguments received by Own.call():\n x=1"
+            ),
+            "rdrop: error: b is 2\n",
+        ),
         (KeyError("loss"), "rdrop: error: KeyError: 'loss' (--debug shows where)\n"),
     ],
 )
@@ -91,12 +103,25 @@ def test_a_recipe_without_such_a_setting_refuses_it(
     command: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    assert main([command, "digits", "--out", str(folder), *option.split()]) == 1
+    assert main([command, "digits", "--out", str(folder), *option.split()]) == 2
     shown = capsys.readouterr()
     assert shown.err.startswith(f"rdrop: error: {option.split()[0]} is for recipes with such a")
     assert shown.err.endswith("'digits', which has none: leave it out\n")
     assert shown.err.count("\n") == 1
     assert not folder.exists()
+
+
+def test_a_warning_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(args: Any) -> None:  # as Python does, where no test collects its warnings
+        print(warnings.formatwarning("two\nwords", UserWarning, "x.py", 1), end="")
+
+    monkeypatch.setattr(recipes, "run", run)
+    assert main(["recipes"]) == 0
+    assert capsys.readouterr().out == "rdrop: warning: two words\n"
+    assert main(["recipes", "--debug"]) == 0
+    assert capsys.readouterr().out == "x.py:1: UserWarning: two\nwords\n"
 
 
 @pytest.mark.parametrize("line", ["--debug recipes", "recipes --debug"])

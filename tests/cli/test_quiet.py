@@ -1,3 +1,4 @@
+import logging
 import os
 
 import pytest
@@ -21,6 +22,15 @@ def test_an_error_brings_it_back(capfd: pytest.CaptureFixture[str]) -> None:
 def _write_and_fail() -> None:
     os.write(2, b"chatter\n")
     raise ImportError
+
+
+def test_tensorflows_word_on_traces_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    quiet.import_tensorflow()
+    logger = logging.getLogger("tensorflow")
+    logger.warning("5 out of the last 5 calls to f triggered tf.function retracing.")
+    logger.warning("another")
+    assert "another" in caplog.text or not logger.propagate
+    assert "retracing" not in caplog.text
 
 
 def test_the_users_own_settings_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def test_the_command_says_it_in_one_line(
     with pytest.raises(SystemExit, match="2"):
         main([*line, "abc"])
     assert "a SHA-256 must be 64 hexadecimal digits; got 'abc'" in capsys.readouterr().err
-    assert main(["train", "digits", "--sha256", DIGEST, "--out", str(tmp_path / "run")]) == 1
+    assert main(["train", "digits", "--sha256", DIGEST, "--out", str(tmp_path / "run")]) == 2
     assert "--sha256 is for recipes with such a setting of their model" in capsys.readouterr().err
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rdrop_tf.text.batch_plan import PlannedBatch, padding_share, plan_batches
-from rdrop_tf.text.buckets import Bucket, choose_buckets
+from rdrop_tf.text.buckets import BUCKETS, Bucket, choose_buckets
 from tests.text.lengths import long_tailed
 
 LENGTHS = long_tailed(3000, 0.2)
@@ -37,7 +37,7 @@ def test_every_pair_is_there_once_and_fits(shuffle: bool, pairs: int, tokens: in
 
 def test_order_is_a_function_of_seed_and_epoch() -> None:
     def plan(seed: int, epoch: int) -> list[Any]:
-        return as_lists(plan_batches(*LENGTHS, tokens=1000, seed=seed, epoch=epoch))
+        return as_lists(plan_batches(*LENGTHS, tokens=1000, buckets=8, seed=seed, epoch=epoch))
 
     first = plan(1, 3)
     others = [plan(1, 2), plan(3, 1), plan(0, 0)]
@@ -52,7 +52,7 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
 
 def test_batches_of_all_lengths_come_mixed() -> None:
-    plan = plan_batches(*LENGTHS, tokens=500)
+    plan = plan_batches(*LENGTHS, tokens=500, buckets=16)
     places = np.array([batch.source_length for batch in plan])
     order = np.corrcoef(np.arange(len(plan)), places)[0, 1]
     assert abs(order) < 0.2
@@ -85,13 +85,18 @@ def test_padding_share_counts_tokens() -> None:
     assert padding_share(one, [4, 2], [6, 4]) == pytest.approx(1 - 16 / 40)
 
 
+@pytest.mark.parametrize(
+    ("buckets", "spread", "most"), [(BUCKETS, 0.1, 0.07), (BUCKETS, 0.25, 0.10), (32, 0.1, 0.09)]
+)
 @pytest.mark.parametrize(("tokens", "seed"), [(2048, 0), (4096, 1)])
-def test_little_padding_of_a_long_tail(tokens: int, seed: int) -> None:
+def test_little_padding_of_a_long_tail(
+    tokens: int, seed: int, buckets: int, spread: float, most: float
+) -> None:
     """Lengths from 1 to 250, of which the longest is ten times the median."""
-    lengths = long_tailed(30000, 0.1, seed)
+    lengths = long_tailed(30000, spread, seed)
     assert lengths.max() > 10 * np.median(lengths)
-    share = padding_share(plan_batches(*lengths, tokens=tokens, buckets=24), *lengths)
-    assert share < 0.10
+    share = padding_share(plan_batches(*lengths, tokens=tokens, buckets=buckets), *lengths)
+    assert share < most
     unsorted = 1 - lengths.sum() / (lengths.shape[1] * lengths.max(axis=1).sum())
     assert unsorted > 0.8
 

@@ -28,7 +28,7 @@ def test_pairs_within_the_limits(max_tokens: int | None, max_ratio: float | None
 def test_the_report_names_pairs() -> None:
     _, report = select_pairs(SOURCE, TARGET, max_tokens=9, max_ratio=1.5)
     assert str(report) == (
-        "10 lines read, 5 pairs kept; 3 of unlike length (pair:3, pair:4, pair:6); "
+        "10 pairs measured, 5 pairs kept; 3 of unlike length (pair:3, pair:4, pair:6); "
         "2 longer than 9 tokens (pair:8, pair:9)"
     )
 

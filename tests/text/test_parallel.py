@@ -57,6 +57,12 @@ def test_faulty_pairs_are_left_out_together_and_reported(tmp_path: Path) -> None
     )
 
 
+def test_pairs_know_the_lines_they_were_read_from(tmp_path: Path) -> None:
+    text = read_parallel(*write(tmp_path, b"eins\n\ndrei\nvier\n", b"one\ntwo\nthree\nfour\n"))
+    assert [text.place(i) for i in range(3)] == ["train.de:1", "train.de:3", "train.de:4"]
+    assert text.only([2, 1]).place(1) == "train.de:3"
+
+
 def test_an_evaluation_keeps_every_line(tmp_path: Path) -> None:
     files = write(tmp_path, *FAULTY)
     text = read_parallel(*files, max_characters=9, every_line=True)

@@ -42,7 +42,7 @@ def test_a_fresh_process_translates_as_the_translator_does(
 ) -> None:
     network = _network(subwords)
     export_translator(tmp_path / "served", network, subwords, subwords, longest=24, **OPTIONS)
-    batches = [LINES[:4], LINES[1:2]]
+    batches = [LINES[:4], [LINES[1], " \u3000\t\v"]]
     out = subprocess.run(
         [sys.executable, "-c", LOADED, str(tmp_path / "served"), json.dumps(batches)],
         capture_output=True,
@@ -51,7 +51,7 @@ def test_a_fresh_process_translates_as_the_translator_does(
     ).stdout
     found = [json.loads(line) for line in out.splitlines()]
     expected = Translator(network, Vocabularies(subwords, subwords), **OPTIONS)(LINES[:4])
-    assert found == [expected, expected[1:2]]
+    assert found == [expected, [expected[1], ""]]
     assert found[0][2] == ""
     assert all(found[0][i] for i in (0, 1, 3))
 
@@ -60,6 +60,8 @@ def test_what_cannot_be_served_is_refused(subwords: Subwords, tmp_path: Path) ->
     network = _network(subwords)
     with pytest.raises(ValueError, match=r"`longest` must be a whole number >= 2"):
         export_translator(tmp_path / "x", network, subwords, subwords, longest=1)
+    with pytest.raises(ValueError, match=r"^`beams` must be a whole number >= 1"):
+        export_translator(tmp_path / "x", network, subwords, subwords, beams=0)
     other = Transformer(77, layers=1, width=8, hidden=8, heads=1)
     with pytest.raises(ValueError, match=r"got a Transformer of \(77, 77\) for \(300, 300\)"):
         export_translator(tmp_path / "x", other, subwords, subwords)

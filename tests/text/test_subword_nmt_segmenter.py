@@ -95,6 +95,13 @@ def test_files_of_another_form(tmp_path: Path, codes: str, dictionary: str, text
         Subwords.from_subword_nmt(tmp_path / "codes", tmp_path / "dict.txt")
 
 
+def test_the_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "codes").write_bytes(b"a b\n")
+    (tmp_path / "dict.txt").write_bytes(b"the 5\nf\xfc 5\n")
+    with pytest.raises(ValueError, match=r"UTF-8; got '.*dict\.txt', which is not in line 2"):
+        Subwords.from_subword_nmt(tmp_path / "codes", tmp_path / "dict.txt")
+
+
 def test_it_has_no_model_of_sentencepiece(files: tuple[Path, Path]) -> None:
     with pytest.raises(ValueError, match=r"vocabulary of sentencepiece is needed; got .*subword-n"):
         Subwords.from_subword_nmt(*files).sentencepiece_model()

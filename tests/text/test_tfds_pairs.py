@@ -62,6 +62,11 @@ def test_another_language(languages: tuple[str, str]) -> None:
         read_tfds(NAME, "train", *languages)
 
 
+def test_an_unknown_data_set() -> None:
+    with pytest.raises(ValueError, match=r"got 'wmt99/a-b', which is none: see tens"):
+        read_tfds("wmt99/a-b", "train", "a", "b")
+
+
 def failing(error: Exception) -> Any:
     return mock.patch.object(tfds.core.DatasetBuilder, "download_and_prepare", side_effect=error)
 

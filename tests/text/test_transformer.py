@@ -217,7 +217,7 @@ SIZES = {"layers": 1, "width": 8, "hidden": 8, "heads": 2}
         ({"positions": "none"}, "`positions` must be one of 'sinusoidal', 'learned'. Received"),
         ({"share_embeddings": 1}, "`share_embeddings` must be one of 'all', 'decoder', 'none'."),
         (
-            {"target_vocabulary": 9},
+            {"target_vocabulary": 9, "share_embeddings": "all"},
             "share_embeddings='all' needs one vocabulary for source and target. Received: "
             "source_vocabulary=7 and target_vocabulary=9; use share_embeddings='decoder'",
         ),
@@ -231,6 +231,16 @@ SIZES = {"layers": 1, "width": 8, "hidden": 8, "heads": 2}
 def test_arguments_that_make_no_model_are_refused(wrong: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Transformer(7, **{**SIZES, **wrong})
+
+
+@pytest.mark.parametrize(("target", "shared"), [(None, "all"), (7, "decoder"), (9, "decoder")])
+def test_two_vocabularies_have_two_matrices_whatever_their_sizes(
+    target: int | None, shared: str
+) -> None:
+    model = Transformer(7, target, **SIZES)
+    assert model.get_config()["share_embeddings"] == shared
+    again = Transformer.from_config(model.get_config())
+    assert again.count_params() == model.count_params()
 
 
 def test_an_unknown_size_is_refused() -> None:

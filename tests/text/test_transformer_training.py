@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from rdrop_tf import RDropModel
+from rdrop_tf.text import TokenBatches
 from tests.text.transformers import SOURCE_IDS, batch, small
 
 SPARSE = keras.losses.SparseCategoricalCrossentropy
@@ -148,3 +149,24 @@ def test_it_trains_compiled_by_xla() -> None:
     np.testing.assert_allclose(same_logs["loss"], logs["loss"], rtol=1e-5)
     for a, b in zip(weights, same_weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "text"),
+    [
+        ([[5, 13]], {}, r"Received: a model of \(13, 13\) for \(14, 7\); make it of the sizes"),
+        (
+            [[5] * 9],
+            {"positions": "learned", "max_length": 9},
+            "of up to 10 tokens and max_length=9",
+        ),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_batches_that_the_model_cannot_take_are_refused(
+    rows: list[list[int]], options: dict[str, Any], text: str, wrapped: bool
+) -> None:
+    model = RDropModel(small(**options), alpha=1.0) if wrapped else small(**options)
+    model.compile("sgd", SPARSE(from_logits=True))
+    with pytest.raises(ValueError, match=text):
+        model.fit(TokenBatches(rows, [[6]], tokens=64), verbose=0)

@@ -13,8 +13,8 @@ from rdrop_tf.text.tfds_pairs import read_tfds
 def read_split(data: Mapping[str, Any], split: str) -> ParallelText:
     """Reads "train", "validation" or "test" from the folder or tensorflow-datasets.
 
-    Pairs that cannot be learned from are left out of the training part, with a warning that
-    counts them; the other parts keep every line.
+    Pairs that cannot be learned from are left out of the training part; the other parts keep
+    every line. A warning counts them in either case.
 
     Args:
         data: A recipe's settings of the data.
@@ -27,7 +27,9 @@ def read_split(data: Mapping[str, Any], split: str) -> ParallelText:
     source, target, all_lines = data["source"], data["target"], split != "train"
     if data["folder"] is not None:
         files = find_parallel(data["folder"], data["splits"][split], source, target)
-        text = read_parallel(*files, every_line=all_lines)
+        text = read_parallel(files.source, files.target, every_line=all_lines)
+        if files.turned:
+            text.source, text.target = text.target, text.source
     elif data["tfds"] is not None:
         text = read_tfds(data["tfds"], split, source, target, every_line=all_lines)
     else:
@@ -35,6 +37,6 @@ def read_split(data: Mapping[str, Any], split: str) -> ParallelText:
             f"the texts of {source} and {target} come from files of yours; got none: add --data "
             "with the folder that holds them (`rdrop recipes` says under which names)"
         )
-    if text.report.kept < text.report.lines:
+    if text.report.counts:
         warnings.warn(f"{split}: {text.report}", stacklevel=2)
     return text

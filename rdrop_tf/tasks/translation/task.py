@@ -1,8 +1,7 @@
 """Translation: two line-aligned texts, a Transformer, and BLEU."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,15 @@ from rdrop_tf.tasks.translation.shards import (
 )
 from rdrop_tf.tasks.translation.token_log import TokenLog
 from rdrop_tf.tasks.translation.translator import Translator
-from rdrop_tf.tasks.translation.vocabularies import Vocabularies
+from rdrop_tf.tasks.translation.vocabularies import Vocabularies, files_of_subwords
 from rdrop_tf.text import ShardTokenBatches, Transformer
 from rdrop_tf.text.batches import Rows, TokenBatches
+from rdrop_tf.text.decoding import beam_search
 from rdrop_tf.text.decoding.checks import check_whole
+from rdrop_tf.text.decoding.options import check_options
 from rdrop_tf.text.pair_lengths import select_pairs
 from rdrop_tf.text.parallel_text import ParallelText
+from rdrop_tf.text.transformer import check_changes
 
 METRICS = {
     "sacrebleu": Metric("sacrebleu", 1, "BLEU", "BLEU", higher_is_better=True),
@@ -53,11 +55,12 @@ class Translation(Task):
     Args:
         recipe: Its `data` says where the text lies (`folder`, None for the tensorflow-datasets
             name `tfds`), the languages `source` and `target`, the files' names of each split
-            (`splits`), how many training `rows` are used (None for all), the vocabulary
-            (`vocabulary` subwords, `joint`, `kind`, `lower`, `normalization`,
-            `subword_dropout`), the `longest` sentence in subwords and the `metric` it is judged
-            by; its `model` the `size`, what differs from it (`changes`), `label_smoothing`, and
-            the options of decoding: `beams`, `validation_beams`, `length_penalty`, `max_length`.
+            (`splits`), how many training `rows` are used (None for all), the vocabulary (files of
+            one, `subwords`, or how it is trained: `vocabulary` subwords, `joint`, `kind`, `lower`,
+            `normalization`, `character_coverage`), `subword_dropout`, the `longest` sentence in
+            subwords, the most shapes of batches (`buckets`) and the `metric` it is judged by; its
+            `model` the `size`, what differs from it (`changes`), `label_smoothing`, and the options
+            of decoding: `beams`, `validation_beams`, `length_penalty`, `min_length`, `max_length`.
         kept: The folder of a run whose lines are answered.
     """
 
@@ -66,9 +69,24 @@ class Translation(Task):
 
     def __init__(self, recipe: Recipe, kept: Path | None = None) -> None:
         super().__init__(recipe, kept)
+        check_changes(recipe.model["size"], recipe.model["changes"])
+        self._check_metric()
+        if recipe.data["subwords"] is not None:
+            files_of_subwords(recipe.data["subwords"])
+        for name in ("vocabulary", "buckets", "longest"):
+            check_whole(f"data.{name}", recipe.data[name], 1)
         for name in ("beams", "validation_beams"):
             # Before hours of training, not at its end.
             check_whole(name, recipe.model[name], 1)
+            check_options(beam_search, _search(recipe.model, recipe.model[name]), decoder=None)
+
+    def _check_metric(self) -> None:
+        data = self.recipe.data
+        if data["metric"] not in self._metrics:
+            raise ValueError(
+                f"data.metric must be one of {', '.join(self._metrics)} for translations into "
+                f"{data['target']!r}; got {data['metric']!r}"
+            )
 
     @property
     def metric(self) -> Metric:
@@ -78,12 +96,12 @@ class Translation(Task):
     @property
     def more_metrics(self) -> Sequence[Metric]:
         """The other figures of translations."""
-        known = [
-            name
-            for name in METRICS
-            if name != "tokenized_bleu" or self.recipe.data["target"] in MOSES_LANGUAGES
-        ]
-        return [METRICS[name] for name in known if name != self.metric.name]
+        return [metric for name, metric in self._metrics.items() if name != self.metric.name]
+
+    @property
+    def _metrics(self) -> dict[str, Metric]:
+        has_tokens = self.recipe.data["target"] in MOSES_LANGUAGES
+        return {name: m for name, m in METRICS.items() if has_tokens or name != "tokenized_bleu"}
 
     # Data
 
@@ -127,7 +145,7 @@ class Translation(Task):
     def _texts(self) -> dict[str, ParallelText]:
         texts = {split: read_split(self.recipe.data, split) for split in SPLITS}
         train, rows = texts["train"], self.recipe.data["rows"]
-        texts["train"] = replace(train, source=train.source[:rows], target=train.target[:rows])
+        texts["train"] = train if rows is None else train.only(range(min(rows, len(train))))
         return texts
 
     @cached_property
@@ -138,7 +156,10 @@ class Translation(Task):
         if self.prepared is not None:
             return Vocabularies.load(self.prepared.folder)
         data, train = self.recipe.data, self._texts["train"]
-        options = {name: data[name] for name in ("joint", "kind", "lower", "normalization")}
+        if data["subwords"] is not None:
+            return Vocabularies.of_files(files_of_subwords(data["subwords"]))
+        names = ("joint", "kind", "lower", "normalization", "character_coverage")
+        options = {name: data[name] for name in names}
         return Vocabularies.train(train.source, train.target, data["vocabulary"], **options)
 
     @cached_property
@@ -151,18 +172,17 @@ class Translation(Task):
     def _trained_on(self) -> tuple[ParallelText, tuple[Rows, Rows]]:
         """The training part without the pairs that are too long, as text and in subwords."""
         train, longest = self._texts["train"], self.recipe.data["longest"]
-        kept, report = select_pairs(*self._encoded, max_tokens=longest)
+        kept, report = select_pairs(*self._encoded, max_tokens=longest, place=train.place)
         if len(kept) < len(train):
             warnings.warn(f"train: {report}", stacklevel=2)
-        source, target = ([side[i] for i in kept] for side in (train.source, train.target))
-        rows = tuple([side[i] for i in kept] for side in self._encoded)
-        return ParallelText(source, target), (rows[0], rows[1])
+        source, target = ([side[i] for i in kept] for side in self._encoded)
+        return train.only(kept), (source, target)
 
     def training_batches(self, seed: int) -> TokenBatches | ShardTokenBatches:
         """Makes batches of similar lengths with the recipe's number of tokens."""
         if self.prepared is not None:
             shards = self.prepared.shards("train")
-            return ShardTokenBatches(shards, tokens=self.recipe.batch_size, seed=seed)
+            return ShardTokenBatches(shards, seed=seed, **self._sizes)
         text, rows = self._trained_on
         return TokenBatches.from_text(
             text,
@@ -171,8 +191,13 @@ class Translation(Task):
             rows=rows,
             dropout=self.recipe.data["subword_dropout"],
             seed=seed,
-            tokens=self.recipe.batch_size,
+            **self._sizes,
         )
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """What a batch holds, and how many shapes of batches there may be."""
+        return {"tokens": self.recipe.batch_size, "buckets": self.recipe.data["buckets"]}
 
     @property
     def steps_an_epoch(self) -> int:
@@ -188,12 +213,16 @@ class Translation(Task):
     def model(self) -> keras.Model:
         """Builds the Transformer."""
         settings, words = self.recipe.model, self.vocabularies
-        return Transformer.of_size(
+        network = Transformer.of_size(
             settings["size"],
             words.source.size,
             None if words.joint else words.target.size,
             **settings["changes"],
         )
+        if network.longest is not None:
+            # Before the first evaluation, and not at the first batch that is too long.
+            self.training_batches(0).check_model(network)
+        return network
 
     def loss(self) -> keras.losses.Loss:
         """Returns the cross-entropy with label smoothing, a mean over the tokens."""
@@ -242,10 +271,7 @@ class Translation(Task):
                 network,
                 self.vocabularies,
                 batch_size=self.evaluation_batch,
-                longest=network.longest,
-                beams=beams,
-                length_penalty=settings["length_penalty"],
-                max_length=tuple(settings["max_length"]),
+                **_search(settings, beams),
             )
         return kept
 
@@ -279,17 +305,41 @@ class Translation(Task):
         self.vocabularies.save(folder)
 
     def read_line(self, line: str) -> str:
-        """Takes any line."""
+        """Takes any line of characters; Python may give bytes that are none as surrogates."""
+        try:
+            line.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"a line must be UTF-8; got something else at character {error.start + 1}"
+            ) from error
         return line.rstrip("\r\n")
 
     def write_lines(self, predictions: NDArray[Any]) -> Sequence[str]:
         """Returns translations as they are."""
         return [str(text) for text in predictions]
 
-    def answer_lines(self, model: keras.Model, lines: Iterable[str]) -> Iterator[str]:
-        """Translates lines in their order, as they come."""
+    def answer_lines(
+        self,
+        model: keras.Model,
+        lines: Iterable[str],
+        has_arrived: Callable[[], bool] | None = None,
+    ) -> Iterator[str]:
+        """Translates lines in their order, as they come, and those before one that breaks the form.
+
+        Args:
+            model: The trained model.
+            lines: Sentences.
+            has_arrived: Tells whether the next one is there, without waiting for it.
+        """
         translate = self.translator(model, self.recipe.model["beams"])
-        return translate.stream(map(self.read_line, lines), self.evaluation_batch)
+        sentences = (self._numbered(number, line) for number, line in enumerate(lines, start=1))
+        return translate.stream(sentences, self.evaluation_batch, has_arrived)
+
+
+def _search(settings: Mapping[str, Any], beams: int) -> dict[str, Any]:
+    """Returns the options of beam search that a recipe's model has."""
+    lengths = {name: settings[name] for name in ("min_length", "max_length")}
+    return {"beams": beams, "length_penalty": settings["length_penalty"], **lengths}
 
 
 def _texts_of(part: Part) -> tuple[NDArray[Any], list[str]]:

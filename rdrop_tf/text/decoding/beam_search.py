@@ -12,9 +12,9 @@ from rdrop_tf.text.decoding.candidates import Candidates, best_candidates
 from rdrop_tf.text.decoding.checks import check_beams
 from rdrop_tf.text.decoding.decoder import Decoder, StagedDecoder, in_stages
 from rdrop_tf.text.decoding.hypotheses import Hypotheses
-from rdrop_tf.text.decoding.lengths import MaxLength
+from rdrop_tf.text.decoding.lengths import Length, Limits
 from rdrop_tf.text.decoding.pool import Pool, add, best_of, empty_pool
-from rdrop_tf.text.decoding.rules import DEFAULT_MAX_LENGTH, Rules
+from rdrop_tf.text.decoding.rules import DEFAULT_MAX_LENGTH, Rules, reach_of
 
 
 def beam_search(
@@ -23,8 +23,8 @@ def beam_search(
     *,
     beams: int = 5,
     length_penalty: float = 1.0,
-    min_length: int = 0,
-    max_length: MaxLength = DEFAULT_MAX_LENGTH,
+    min_length: Length = 0,
+    max_length: Length = DEFAULT_MAX_LENGTH,
     no_repeat_ngram: int = 0,
     n_best: int = 1,
     early_stopping: bool = True,
@@ -61,14 +61,14 @@ def beam_search(
 
     Args:
         decoder: The model.
-        source: Tokens, integers of shape (sentences, s). Where the maximum length depends on the
-            source, s must be known.
+        source: Tokens, integers of shape (sentences, s). Where a length depends on the source, s
+            must be known.
         beams: Number of beams.
         length_penalty: Above 0 favours long outputs, below 0 short ones; 0 for their probability.
-        min_length: Number of tokens before the end token at least.
-        max_length: Number of tokens before the end token at most; or (a, b) for the whole part of
-            a · n + b, where n is the number of tokens of a source that are no padding. It is
-            never below `min_length`.
+        min_length: Number of tokens before the end token at least; or (a, b) for the whole part of
+            a · n + b, where n is the number of tokens of a source that are no padding.
+        max_length: Number of tokens before the end token at most, likewise. It is never below
+            `min_length`; as (a, b) never beyond the positions of a decoder with a `longest`.
         no_repeat_ngram: No so many tokens in a row occur twice in an output; 0 for no such rule.
         n_best: Number of outputs of each sentence.
         early_stopping: Whether a sentence stops when `beams` outputs have ended.
@@ -111,7 +111,16 @@ def beam_search(
     0.36
     """
     check_beams(beams, n_best)
-    rules = Rules(length_penalty, min_length, max_length, no_repeat_ngram, start_id, end_id, pad_id)
+    rules = Rules(
+        length_penalty,
+        min_length,
+        max_length,
+        no_repeat_ngram,
+        start_id,
+        end_id,
+        pad_id,
+        reach_of(decoder),
+    )
     source = check_source(source)
     length = rules.length(source.shape[1])
     staged, stages = in_stages(decoder, length)
@@ -164,7 +173,7 @@ class _Search:
     beams: int
     n_best: int
     early_stopping: bool
-    limits: Tensor
+    limits: Limits
     constant: Nested
 
     def first(self, sentences: Tensor, length: int) -> _State:
@@ -235,9 +244,9 @@ class _Search:
     def _is_done(self, position: Tensor, best_total: Tensor, pool: Pool) -> Tensor:
         """Tells whether no beam can still give one of the best, or enough have ended."""
         if self.rules.length_penalty >= 0:
-            length = self.limits + 1
+            length = self.limits.most + 1
         else:
-            length = ops.maximum(position + 1, self.rules.min_length) + 1
+            length = ops.maximum(position + 1, self.limits.least) + 1
         bound = self.rules.score(best_total, length)
         done = pool.scores[:, self.n_best - 1] >= bound
         if self.early_stopping:

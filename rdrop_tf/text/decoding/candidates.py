@@ -6,6 +6,7 @@ from keras import ops
 
 from rdrop_tf._typing import Tensor
 from rdrop_tf.text.decoding.arrays import pick, sums, top_k, top_k_of_sums
+from rdrop_tf.text.decoding.lengths import Limits
 from rdrop_tf.text.decoding.rules import Rules
 
 
@@ -28,7 +29,7 @@ def best_candidates(
     totals: Tensor,
     history: Tensor,
     position: Tensor,
-    limits: Tensor,
+    limits: Limits,
     rules: Rules,
     count: int,
 ) -> tuple[Candidates, Tensor]:
@@ -43,7 +44,7 @@ def best_candidates(
         totals: Of the beams, float32 (sentences, beams); -inf where there is none.
         history: Their tokens so far, int32 (sentences, beams, length).
         position: int32 scalar.
-        limits: Of each sentence, int32 (sentences,).
+        limits: How many tokens each sentence may get.
         rules: What may follow.
         count: Tokens wanted of each sentence.
 
@@ -65,12 +66,12 @@ def best_candidates(
     several = min(beams * classes, count + spare)
     values, parents, ids = top_k_of_sums(choice, normalizers, totals, several)
     is_end = ops.equal(ids, rules.end_id)
-    out = ops.logical_and(is_end, position < rules.min_length)
+    out = ops.logical_and(is_end, ops.expand_dims(position < limits.least, 1))
     for i in never:
         out = ops.logical_or(out, ops.equal(ids, i))
     found = Candidates(ops.where(out, -float("inf"), values), parents, ids)
 
-    forced = ops.expand_dims(ops.equal(position, limits), 1)
+    forced = ops.expand_dims(ops.equal(position, limits.most), 1)
     end = rules.end_id
     ends = sums(logits[:, :, end : end + 1], normalizers, totals)[:, :, 0]
     found = _only_ends(found, forced, ends, end)

@@ -1,6 +1,6 @@
 """Decoding of many sentences by one compiled function."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,16 +14,15 @@ from rdrop_tf.text.decoding.checks import check_whole
 from rdrop_tf.text.decoding.decoder import Decoder
 from rdrop_tf.text.decoding.greedy import greedy
 from rdrop_tf.text.decoding.hypotheses import Hypotheses
-from rdrop_tf.text.decoding.rules import DEFAULT_MAX_LENGTH, Rules
+from rdrop_tf.text.decoding.options import check_options
 from rdrop_tf.text.decoding.sample import sample, uniform_noise
+from rdrop_tf.text.decoding.sources import batches, check_rows, padded, token_rows
 
 METHODS: dict[str, Callable[..., Hypotheses]] = {
     "beam_search": beam_search,
     "greedy": greedy,
     "sample": sample,
 }
-# Sources are padded to a multiple of so many tokens, so that few shapes occur.
-LENGTH_STEP = 8
 
 
 class Generator:
@@ -43,13 +42,15 @@ class Generator:
 
     Call arguments:
         source: Integers, (sentences, tokens) with padding after the tokens; or the tokens of each
-            sentence. Every sentence needs one at least.
+            sentence. Every sentence needs one at least. A decoder with `vocabularies` and
+            `longest`, such as a `Transformer`, gets no ids and no lengths beyond these.
         seed: Of "sample", >= 0.
 
     Returns:
         The outputs as NumPy arrays, in the order of the sources, as long as the longest is.
 
     Raises:
+        TypeError: If there is no such option.
         ValueError: If an argument breaks its rule, or the decoder gives logits that are NaN.
 
     Example:
@@ -80,7 +81,8 @@ class Generator:
         check_whole("batch_size", batch_size, 1)
         self.decoder, self.method, self.batch_size = decoder, method, batch_size
         self.options = options
-        self._pad_id = options.get("pad_id", 0)
+        self._rules = check_options(METHODS[method], options, decoder)
+        self._pad_id = self._rules.pad_id
         self._compiled = _compiled(decoder, METHODS[method], options, jit_compile)
 
     def __call__(
@@ -92,10 +94,11 @@ class Generator:
                 f"`seed` is for method='sample'; leave it out. Received: seed={seed!r} for "
                 f"method={self.method!r}"
             )
-        rows = _token_rows(source, self._pad_id)
+        rows = token_rows(source, self._pad_id)
+        check_rows(rows, self.decoder)
         parts: list[tuple[NDArray[Any], Hypotheses]] = []
-        for places in _batches([len(row) for row in rows], self.batch_size):
-            batch = _padded([rows[i] for i in places], self._pad_id)
+        for places in batches([len(row) for row in rows], self.batch_size):
+            batch = padded([rows[i] for i in places], self._pad_id, self.decoder)
             noise = None if self.method != "sample" else self._noise(seed, places, batch)
             filling = _power_of_two(len(places)) - len(places)
             found = self._compiled(_filled(batch, filling), _filled(noise, filling))
@@ -103,12 +106,8 @@ class Generator:
         return _in_order(parts, self.options.get("n_best", 1), self._pad_id)
 
     def _noise(self, seed: int | None, places: NDArray[Any], batch: NDArray[Any]) -> Any:
-        rules = Rules(
-            min_length=self.options.get("min_length", 0),
-            max_length=self.options.get("max_length", DEFAULT_MAX_LENGTH),
-        )
         seed = self.options.get("seed", 0) if seed is None else seed
-        return uniform_noise(seed, places, rules.length(batch.shape[1]))
+        return uniform_noise(seed, places, self._rules.length(batch.shape[1]))
 
 
 def _compiled(
@@ -146,36 +145,6 @@ def _jax_compiled(decoder: Decoder, decode: Callable[..., Hypotheses]) -> Any:
             return decode(source, noise)
 
     return lambda source, noise: with_values([v.value for v in variables()], source, noise)
-
-
-def _token_rows(source: Any, pad_id: int) -> list[NDArray[Any]]:
-    """Returns the tokens of each sentence without the padding after them."""
-    rows = []
-    for number, row in enumerate(source):
-        tokens = np.asarray(row)
-        real = np.flatnonzero(tokens != pad_id)
-        if tokens.ndim != 1 or not len(real) or not np.issubdtype(tokens.dtype, np.integer):
-            raise ValueError(
-                "Each source must be a row of integers with a token that is no padding; leave out "
-                f"the empty ones. Received: source {number} = {tokens.tolist()!r}"
-            )
-        rows.append(tokens[: real[-1] + 1].astype("int32"))
-    return rows
-
-
-def _batches(lengths: list[int], size: int) -> Iterator[NDArray[Any]]:
-    """Yields the places of sentences of similar length."""
-    order = np.argsort(lengths, kind="stable")
-    for first in range(0, len(order), size):
-        yield order[first : first + size]
-
-
-def _padded(rows: list[NDArray[Any]], pad_id: int) -> NDArray[Any]:
-    width = -(-max(len(row) for row in rows) // LENGTH_STEP) * LENGTH_STEP
-    batch = np.full((len(rows), width), pad_id, "int32")
-    for line, row in zip(batch, rows, strict=True):
-        line[: len(row)] = row
-    return batch
 
 
 def _filled(batch: Any, rows: int) -> Any:

@@ -5,9 +5,9 @@ from keras import ops
 from rdrop_tf._typing import Tensor
 from rdrop_tf.text.decoding.decoder import Decoder
 from rdrop_tf.text.decoding.hypotheses import Hypotheses
-from rdrop_tf.text.decoding.lengths import MaxLength
+from rdrop_tf.text.decoding.lengths import Length
 from rdrop_tf.text.decoding.one_path import follow
-from rdrop_tf.text.decoding.rules import DEFAULT_MAX_LENGTH, Rules
+from rdrop_tf.text.decoding.rules import DEFAULT_MAX_LENGTH, Rules, reach_of
 
 
 def greedy(
@@ -15,8 +15,8 @@ def greedy(
     source: Tensor,
     *,
     length_penalty: float = 1.0,
-    min_length: int = 0,
-    max_length: MaxLength = DEFAULT_MAX_LENGTH,
+    min_length: Length = 0,
+    max_length: Length = DEFAULT_MAX_LENGTH,
     no_repeat_ngram: int = 0,
     start_id: int = 1,
     end_id: int = 2,
@@ -31,8 +31,8 @@ def greedy(
         decoder: The model.
         source: Tokens, integers of shape (sentences, s).
         length_penalty: Of the score, as in `beam_search`; changes no token.
-        min_length: Number of tokens before the end token at least.
-        max_length: Number of tokens before the end token at most, or (a, b), as in `beam_search`.
+        min_length: Number of tokens before the end token at least, or (a, b), as in `beam_search`.
+        max_length: Number of tokens before the end token at most, likewise.
         no_repeat_ngram: No so many tokens in a row occur twice in an output; 0 for no such rule.
         start_id: Of the start token, which is given to the decoder first.
         end_id: Of the end token.
@@ -59,5 +59,14 @@ def greedy(
     >>> [[int(token) for token in tokens if token] for tokens in found.tokens[:, 0]]
     [[6, 5, 4, 3, 2], [4, 3, 2]]
     """
-    rules = Rules(length_penalty, min_length, max_length, no_repeat_ngram, start_id, end_id, pad_id)
+    rules = Rules(
+        length_penalty,
+        min_length,
+        max_length,
+        no_repeat_ngram,
+        start_id,
+        end_id,
+        pad_id,
+        reach_of(decoder),
+    )
     return follow(decoder, source, rules, lambda logits, position: ops.argmax(logits, axis=1))

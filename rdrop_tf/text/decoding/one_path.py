@@ -10,6 +10,7 @@ from rdrop_tf._typing import Nested, Tensor
 from rdrop_tf.text.decoding.arrays import check_source, write
 from rdrop_tf.text.decoding.decoder import Decoder, StagedDecoder, in_stages
 from rdrop_tf.text.decoding.hypotheses import Hypotheses
+from rdrop_tf.text.decoding.lengths import Limits
 from rdrop_tf.text.decoding.rules import Rules
 
 # Chooses tokens (sentences,) from logits (sentences, classes), -inf for those that may not follow,
@@ -80,7 +81,7 @@ class _Path:
     decoder: StagedDecoder
     rules: Rules
     choose: Choose
-    limits: Tensor
+    limits: Limits
     constant: Nested
 
     def is_going_on(self, reached: int) -> Callable[[_State, Nested], Tensor]:

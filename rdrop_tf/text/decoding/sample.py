@@ -12,9 +12,9 @@ from rdrop_tf.text.decoding.arrays import top_k as best
 from rdrop_tf.text.decoding.checks import check_sampling, check_whole
 from rdrop_tf.text.decoding.decoder import Decoder
 from rdrop_tf.text.decoding.hypotheses import Hypotheses
-from rdrop_tf.text.decoding.lengths import MaxLength
+from rdrop_tf.text.decoding.lengths import Length
 from rdrop_tf.text.decoding.one_path import follow
-from rdrop_tf.text.decoding.rules import DEFAULT_MAX_LENGTH, Rules
+from rdrop_tf.text.decoding.rules import DEFAULT_MAX_LENGTH, Rules, reach_of
 
 # The least temperature that float32 divides by.
 COLDEST = 1e-37
@@ -30,8 +30,8 @@ def sample(
     seed: int = 0,
     noise: Tensor | None = None,
     length_penalty: float = 1.0,
-    min_length: int = 0,
-    max_length: MaxLength = DEFAULT_MAX_LENGTH,
+    min_length: Length = 0,
+    max_length: Length = DEFAULT_MAX_LENGTH,
     no_repeat_ngram: int = 0,
     start_id: int = 1,
     end_id: int = 2,
@@ -60,8 +60,8 @@ def sample(
             being that of the longest output with its end token.
         length_penalty: Of the score, as in `beam_search`; changes no token. The score is that of
             the model as it is: temperature, `top_k` and `top_p` have no part in it.
-        min_length: Number of tokens before the end token at least.
-        max_length: Number of tokens before the end token at most, or (a, b), as in `beam_search`.
+        min_length: Number of tokens before the end token at least, or (a, b), as in `beam_search`.
+        max_length: Number of tokens before the end token at most, likewise.
         no_repeat_ngram: No so many tokens in a row occur twice in an output; 0 for no such rule.
         start_id: Of the start token, which is given to the decoder first.
         end_id: Of the end token.
@@ -91,7 +91,16 @@ def sample(
     True
     """
     check_sampling(temperature, top_k, top_p)
-    rules = Rules(length_penalty, min_length, max_length, no_repeat_ngram, start_id, end_id, pad_id)
+    rules = Rules(
+        length_penalty,
+        min_length,
+        max_length,
+        no_repeat_ngram,
+        start_id,
+        end_id,
+        pad_id,
+        reach_of(decoder),
+    )
     source = check_source(source)
     if noise is None:
         noise = uniform_noise(seed, range(source.shape[0]), rules.length(source.shape[1]))

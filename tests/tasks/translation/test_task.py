@@ -1,6 +1,8 @@
 import gzip
 import json
+import os
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,14 @@ import numpy as np
 import pytest
 import sacrebleu
 
+from rdrop_tf.cli.arriving_lines import ArrivingLines
 from rdrop_tf.cli.main import main
+from rdrop_tf.cli.predict import decoded
 from rdrop_tf.recipes import find_recipe
 from rdrop_tf.tasks import RunResult, evaluate, make_task, predict, train
 from rdrop_tf.tasks.run_folder import read_columns
 from rdrop_tf.tasks.translation.task import Translation
+from rdrop_tf.text import Subwords
 from tests.tasks.translation.toy import ROWS, WORDS, recipe, sentences
 
 Run = tuple[Path, RunResult]
@@ -37,11 +42,46 @@ def test_the_figure_is_sacrebleus_of_what_predict_writes(run: Run) -> None:
 
 
 def test_predict_keeps_the_order_and_the_empty_lines(run: Run) -> None:
-    sources = ["eins zwei drei vier", "", "neun acht sieben sechs zehn", "   ", "\n"]
+    sources = ["eins zwei drei vier", "", "neun acht sieben sechs zehn", " \t \v", "\n"]
     alone = [next(iter(predict(run[0], [sources[i]]))) for i in (0, 2)]
     found = list(predict(run[0], sources))
     assert found == [alone[0], "", alone[1], "", ""]
     assert all(found[i] for i in (0, 2))
+
+
+def test_predict_answers_what_has_come(run: Run) -> None:
+    """Through a pipe, as whoever waits for each answer writes into it."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb", buffering=0) as target:
+        lines = ArrivingLines(source)
+        answers = predict(run[0], decoded(lines), lines.has_arrived)
+        # So that what waits for more ends.
+        too_late = threading.Timer(60, target.close)
+        too_late.start()
+        target.write(b"eins zwei drei vier\nneun a")
+        first = next(answers)
+        assert too_late.is_alive()
+        too_late.cancel()
+        assert first == "one two three four"
+        target.write(b"cht sieben sechs\n\n" + b"eins zwei drei vier\n" * 64)
+        assert [next(answers), next(answers)] == ["nine eight seven six", ""]
+        target.write(b"acht\xff\neins\n")
+        target.close()
+        assert [next(answers) for _ in range(64)] == [first] * 64
+        with pytest.raises(ValueError, match=r"^line 68: lines must be UTF-8; got the byte 0xff"):
+            next(answers)
+
+
+def test_predict_answers_the_lines_before_one_that_is_no_text(run: Run) -> None:
+    answers = predict(run[0], ["eins zwei drei vier\n", "acht\udcff\n", "eins\n"])
+    assert next(answers) == "one two three four"
+    with pytest.raises(ValueError, match=r"^line 2: a line must be UTF-8; got something"):
+        next(answers)
+
+
+def test_a_translation_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Subwords, "decode", lambda *_: ["a\nb\u2028c\r\x85d"])
+    assert list(predict(run[0], ["eins"])) == ["a b c  d"]
 
 
 def test_predict_answers_while_lines_still_come(run: Run) -> None:
@@ -92,6 +132,16 @@ def test_evaluate_finds_the_same_figures_and_says_how(run: Run) -> None:
     assert "tok:moses-en" in moses
 
 
+def test_evaluate_takes_the_data_from_elsewhere(short: Run, folder: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "run"
+    shutil.copytree(short[0], moved)
+    config = json.loads((moved / "config.json").read_text())
+    config["recipe"]["data"]["folder"] = "nowhere"
+    (moved / "config.json").write_text(json.dumps(config))
+    found = evaluate(moved, data=str(folder))
+    assert found.figures["last"]["test"] == dict(short[1].test_figures)
+
+
 def test_evaluate_tests_a_run_against_another(
     run: Run, short: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +149,42 @@ def test_evaluate_tests_a_run_against_another(
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(f"sacrebleu {run[1].test:.2f} against {short[1].test:.2f}: difference +")
     assert "p = 0.0010 by paired bootstrap" in last
+
+
+def test_files_of_two_columns(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").mkdir()
+    for name, count, seed in (("train", 300, 0), ("dev.en-de", 20, 1), ("test.de-en", 30, 2)):
+        pair = sentences(count, seed)
+        columns = pair[::-1] if "en-de" in name else pair
+        lines = "".join(f"{a}\t{b}\n" for a, b in zip(*columns, strict=True))
+        (tmp_path / "text" / f"{name}.tsv").write_text(lines, encoding="utf-8")
+    found, expected = (make_task(recipe(path)).splits() for path in (tmp_path / "text", folder))
+    for name in ("train", "validation", "test"):
+        for own, other in zip(getattr(found, name), getattr(expected, name), strict=True):
+            np.testing.assert_array_equal(own, other)
+
+
+def test_vocabularies_of_the_users_own(folder: Path, run: Run, tmp_path: Path) -> None:
+    def task(subwords: Any) -> Translation:
+        settings = recipe(folder)
+        made = make_task(replace(settings, data={**settings.data, "subwords": subwords}))
+        assert isinstance(made, Translation)
+        return made
+
+    model = str(run[0] / "source.model")
+    (tmp_path / "codes").write_text("#version: 0.2\ne i\nn s</w>\nei ns</w>\n")
+    (tmp_path / "dict.txt").write_text("ei@@ 3\nns 2\neins 1\n")
+    nmt = {"codes": str(tmp_path / "codes"), "dictionary": str(tmp_path / "dict.txt")}
+    one = task(model).vocabularies
+    assert (one.joint, one.source.size) == (True, 300)
+    assert one.source.encode(["eins"]) == Subwords.load(model).encode(["eins"])
+    two = task([nmt, model])
+    assert two.model().vocabularies == (7, 300)
+    two.keep(tmp_path)
+    assert make_task(two.recipe, tmp_path).vocabularies.source.encode(["eins"]) == [[6]]
+    for wrong in (["a"], ["a", "b", "c"], {"codes": "a"}, 7):
+        with pytest.raises(ValueError, match=r"must be a file of sentencepiece, .* for source"):
+            task(wrong)
 
 
 def test_runs_of_other_texts_are_not_compared(run: Run, short: Run, tmp_path: Path) -> None:
@@ -117,6 +203,10 @@ def test_separate_vocabularies_subword_dropout_and_small_letters(
     changed = recipe(folder, epochs=1, beams=2)
     data = {**changed.data, "joint": False, "vocabulary": 285, "lower": True}
     changed = replace(changed, average=1, data={**data, "subword_dropout": 0.1})
+    # Of equal size, and yet two.
+    network = make_task(changed).model()
+    assert network.vocabularies == (285, 285)
+    assert network.get_config()["share_embeddings"] == "decoder"
     train(changed, alpha=1.0, seed=0, folder=tmp_path / "run")
     assert (tmp_path / "run" / "source.model").exists()
     assert (tmp_path / "run" / "target.model").exists()
@@ -138,9 +228,11 @@ def test_a_run_repeats(folder: Path, short: Run, tmp_path: Path) -> None:
 # Bad input: a sentence each.
 
 
-def _fails(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+def _fails(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str, code: int = 1
+) -> str:
     line = ["train", "multi30k/de-en", "--data", str(folder), "--out", str(tmp_path / "out")]
-    assert main([*line, "--epochs", "1", *more]) == 1
+    assert main([*line, "--epochs", "1", *more]) == code
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) == 1
     return shown[0]
@@ -168,14 +260,21 @@ def test_a_vocabulary_that_the_text_does_not_support(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = _fails(folder, tmp_path, capsys)
-    assert "the text must support as many subwords as `size` asks for" in said
-    assert "got size=8000" in said
+    assert "the text must support as many subwords as are asked for" in said
+    assert "got 8000: ask for fewer" in said
 
 
 def test_beams_below_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = _fails(folder, tmp_path, capsys, "--set", "model.beams=0")
+    said = _fails(folder, tmp_path, capsys, "--set", "model.beams=0", code=2)
     assert said.endswith("`beams` must be a whole number >= 1. Received: beams=0")
     assert not (tmp_path / "out" / "steps.csv").exists()
+
+
+def test_lengths_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said before anything is read: here nothing is there to be read."""
+    for value, text in (("[1]", "or (a, b) for a · source"), ("[-1,2]", "needs a >= 0")):
+        said = _fails(tmp_path, tmp_path, capsys, "--set", f"model.max_length={value}", code=2)
+        assert text in said
 
 
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,20 +299,54 @@ def test_a_pair_that_is_too_long_is_left_out_and_counted(folder: Path, tmp_path:
     own = _copied(folder, tmp_path)
     for language, word in (("de", "eins"), ("en", "one")):
         with gzip.open(own / f"train.{language}.gz", "at") as file:
-            file.write(" ".join([word] * 300) + "\n")
+            file.write("\n" + " ".join([word] * 300) + "\n")
     task = make_task(recipe(own))
-    with pytest.warns(UserWarning, match="train: 301 lines read, 300 pairs kept; 1 longer than"):
+    with pytest.warns(UserWarning, match="kept") as said:
+        task.training_batches(0)
+    assert [str(warning.message) for warning in said] == [
+        "train: 302 lines read, 301 pairs kept; 1 empty (train.de.gz:301)",
+        "train: 301 pairs measured, 300 pairs kept; 1 longer than 256 tokens (train.de.gz:302)",
+    ]
+    settings = recipe(own)
+    task = make_task(replace(settings, data={**settings.data, "longest": 2000}))
+    with (
+        pytest.warns(UserWarning, match="1 empty"),
+        pytest.raises(ValueError, match=r"got train.de.gz:302 of \d+ source and \d+ target tokens"),
+    ):
         task.training_batches(0)
 
 
-def test_a_source_beyond_learned_positions_is_cut_and_said(folder: Path) -> None:
+def test_faults_of_parts_that_keep_every_line_are_said(folder: Path, tmp_path: Path) -> None:
+    own = _copied(folder, tmp_path)
+    for name in ("val", "test_2016_flickr"):
+        path = own / f"{name}.de.gz"
+        _, *lines = gzip.decompress(path.read_bytes()).split(b"\n")
+        path.write_bytes(gzip.compress(b"\n".join([b"\xff", *lines])))
+    with pytest.warns(UserWarning, match="kept") as said:
+        make_task(recipe(own)).splits()
+    assert [str(warning.message) for warning in said] == [
+        "validation: 20 lines read, 20 pairs kept; 1 not UTF-8 (val.de.gz:1)",
+        "test: 30 lines read, 30 pairs kept; 1 not UTF-8 (test_2016_flickr.de.gz:1)",
+    ]
+
+
+def test_a_source_beyond_learned_positions_is_cut_and_said(folder: Path, tmp_path: Path) -> None:
     settings = recipe(folder)
-    changes = {**settings.model["changes"], "positions": "learned", "max_length": 30}
+    changes = {**settings.model["changes"], "positions": "learned", "max_length": 40}
     settings = replace(settings, model={**settings.model, "changes": changes, "max_length": [1, 0]})
     task = make_task(settings)
-    long = " ".join([next(iter(WORDS))] * 100)
-    with pytest.warns(UserWarning, match=r"a source may have 23 subwords, .* one has \d+"):
-        list(task.answer_lines(task.model(), [long]))
+    assert isinstance(task, Translation)
+    long, model = " ".join([next(iter(WORDS))] * 100), task.model()
+    with pytest.warns(UserWarning, match=r"a source may have 39 subwords, .* one has \d+"):
+        list(task.answer_lines(model, [long]))
+    # The recipe's maximum holds where it is the lesser one.
+    assert task.translator(model, 1)._generate._rules.length(8) == 9
+    changes["max_length"] = 6
+    task = make_task(replace(settings, model={**settings.model, "changes": changes}))
+    with pytest.raises(
+        ValueError, match=r"learned positions\. Received: batches of up to \d+ tokens"
+    ):
+        train(task.recipe, alpha=0.0, seed=0, folder=tmp_path / "run", task=task)
 
 
 def test_a_task_translates_with_the_model_that_it_is_given(folder: Path) -> None:

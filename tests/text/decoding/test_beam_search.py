@@ -16,6 +16,7 @@ from tests.text.decoding.toy import (
     Definition,
     Tables,
     assert_found,
+    by_source_length,
     every_output,
     exhaustive,
     plain_beam_search,
@@ -57,6 +58,25 @@ def test_with_enough_beams_it_finds_the_best_of_all_outputs(
         **definition.options(),
     )
     assert_found(search(decoder.sources()), exhaustive(decoder, definition, n_best))
+
+
+@pytest.mark.parametrize("length_penalty", [1.0, -1.0])
+def test_lengths_that_depend_on_the_source_bound_all_outputs(length_penalty: float) -> None:
+    decoder = random_tables(60, 2, 5, seed=8)
+    search = Generator(
+        decoder,
+        beams=62,
+        n_best=2,
+        length_penalty=length_penalty,
+        min_length=(0.5, 0.5),
+        max_length=(1.0, 1.0),
+    )
+    parts = list(by_source_length(decoder, 4))
+    expected = []
+    for n, models, _ in parts:
+        definition = Definition(length_penalty, min_length=(n + 1) // 2, max_length=n + 1)
+        expected += exhaustive(models, definition, 2)
+    assert_found(search(np.concatenate([sources for *_, sources in parts])), expected)
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])

@@ -3,6 +3,7 @@ import pytest
 from keras import ops
 
 from rdrop_tf.text.decoding.candidates import best_candidates
+from rdrop_tf.text.decoding.lengths import Limits
 from rdrop_tf.text.decoding.rules import Rules
 
 
@@ -16,7 +17,7 @@ def test_nothing_goes_on_from_a_beam_without_probabilities(value: float) -> None
         ops.zeros((2, 2)),
         ops.zeros((2, 2, 4), "int32"),
         ops.convert_to_tensor(0, "int32"),
-        ops.full((2,), 3, "int32"),
+        Limits(ops.zeros((2,), "int32"), ops.full((2,), 3, "int32")),
         Rules(),
         4,
     )

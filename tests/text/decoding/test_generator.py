@@ -10,6 +10,7 @@ from keras import ops
 from rdrop_tf.text.decoding import Generator, beam_search, greedy, sample
 from rdrop_tf.text.decoding.sample import uniform_noise
 from tests.text.decoding.toy import PAD, Tables, random_tables
+from tests.text.transformers import small
 
 compiled = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Torch runs without compilation"
@@ -155,6 +156,38 @@ def test_a_broken_model_is_refused(method: str) -> None:
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], source: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Generator(random_tables(2, 2, 2, seed=0), **arguments)(source)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"beams": 0}, ValueError, "`beams` must be a whole number >= 1. Received: beams=0"),
+        ({"n_best": 9}, ValueError, "`n_best` must not exceed `beams`"),
+        ({"max_length": (1,)}, ValueError, r"or \(a, b\) for a · source tokens \+ b"),
+        ({"method": "sample", "top_p": 0}, ValueError, "`top_p` must be a share above 0"),
+        ({"method": "sample", "seed": -1}, ValueError, "`seed` must be a whole number >= 0"),
+        ({"beam": 3}, TypeError, r"options of beam_search are beams, .* Received: beam=3"),
+        ({"method": "greedy", "beams": 3}, TypeError, "the options of greedy are length_penalty"),
+    ],
+)
+def test_options_are_checked_when_it_is_made(
+    options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        Generator(random_tables(1, 2, 2, seed=0), **options)
+
+
+def test_ids_and_lengths_stay_within_the_models() -> None:
+    network = small(positions="learned", max_length=12)
+    generate = Generator(network, "greedy", max_length=(1.0, 50))
+    with pytest.raises(ValueError, match=r"vocabulary, 0 to 12. Received: id 13 in source 1; take"):
+        generate([[5], [5, 13]])
+    with pytest.raises(ValueError, match=r"model's 12 learned positions. Received: source 0 of 13"):
+        generate([[5] * 13])
+    # Neither padding to a multiple of 8 nor the maximum of 61 goes beyond them.
+    assert 1 <= generate([[5] * 11]).lengths[0, 0] <= 12
+    with pytest.raises(ValueError, match="`max_length` must not exceed the 11 tokens that the dec"):
+        Generator(network, max_length=12)
 
 
 def test_a_seed_is_for_sampling_alone() -> None:

@@ -12,6 +12,7 @@ from tests.text.decoding.toy import (
     Prefix,
     Tables,
     assert_found,
+    by_source_length,
     may_follow,
     random_tables,
 )
@@ -48,6 +49,19 @@ def test_it_is_its_definition(definition: Definition) -> None:
     found = greedy(decoder, decoder.sources(), **definition.options())
     table = decoder.log_probabilities()
     assert_found(found, [plain_greedy(decoder, rows, definition) for rows in table])
+
+
+def test_lengths_that_depend_on_the_source() -> None:
+    decoder = random_tables(60, 3, 5, seed=2)
+    parts = list(by_source_length(decoder, 4))
+    expected = []
+    for n, models, _ in parts:
+        definition = Definition(min_length=(n + 1) // 2, max_length=n + 1)
+        table = models.log_probabilities()
+        expected += [plain_greedy(models, rows, definition) for rows in table]
+    sources = np.concatenate([sources for *_, sources in parts])
+    found = greedy(decoder, sources, min_length=(0.5, 0.5), max_length=(1.0, 1.0))
+    assert_found(found, expected)
 
 
 def test_of_equals_it_takes_the_lowest_that_may_follow() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from rdrop_tf.text.decoding.lengths import Limits
 from rdrop_tf.text.decoding.rules import Rules
 
 
@@ -42,7 +43,7 @@ def test_repeated_ngrams(history: list[int], size: int, expected: list[int]) -> 
 
 def test_which_tokens_may_stand_where() -> None:
     rules = Rules(min_length=2, max_length=4)
-    limits = np.array([4, 1], "int32")
+    limits = Limits(np.array([2, 2], "int32"), np.array([4, 1], "int32"))
     allowed = [
         ops.convert_to_numpy(rules.allowed(5, ops.convert_to_tensor(i), limits)).astype(int)
         for i in (0, 2, 4)
@@ -78,7 +79,10 @@ def test_padding_and_start_are_never_generated(
         ({"max_length": 0}, r"`max_length` must be a whole number >= 1. Received: max_length=0"),
         ({"max_length": 2.5}, r"`max_length` must be a whole number >= 1"),
         ({"max_length": (1, 2, 3)}, r"or \(a, b\) for a · source tokens \+ b"),
-        ({"max_length": (-1.0, 50)}, r"needs a >= 0 and a \+ b >= 1"),
+        ({"max_length": (-1.0, 50)}, r"`max_length` = \(a, b\) needs a >= 0"),
+        ({"min_length": (-1.0, 50)}, r"`min_length` = \(a, b\) needs a >= 0"),
+        ({"min_length": (1,)}, r"`min_length` must be a whole number of tokens, or \(a, b\)"),
+        ({"max_length": 9, "reach": 8}, r"`max_length` must not exceed the 8 tokens that the dec"),
         ({"max_length": (0.5, 0.4)}, r"needs a >= 0 and a \+ b >= 1"),
         ({"max_length": (1.0, float("nan"))}, r"`max_length\[1\]` must be a finite number"),
         ({"min_length": -1}, r"`min_length` must be a whole number >= 0"),

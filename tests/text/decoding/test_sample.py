@@ -9,7 +9,7 @@ from scipy import stats
 
 from rdrop_tf.text.decoding import greedy, sample
 from rdrop_tf.text.decoding.sample import draw, uniform_noise
-from tests.text.decoding.toy import END, FIRST, Tables, random_tables
+from tests.text.decoding.toy import END, FIRST, Tables, by_source_length, random_tables
 
 ROWS = 4000
 
@@ -155,3 +155,13 @@ def test_wrong_arguments_are_refused(options: dict[str, Any], text: str) -> None
     decoder = random_tables(1, 2, 3, seed=0)
     with pytest.raises(ValueError, match=text):
         sample(decoder, decoder.sources(), **options)
+
+
+def test_lengths_that_depend_on_the_source() -> None:
+    decoder = random_tables(200, 3, 5, seed=2)
+    parts = list(by_source_length(decoder, 4))
+    sources = np.concatenate([sources for *_, sources in parts])
+    found = sample(decoder, sources, min_length=(0.5, 0.5), max_length=(1.0, 1.0))
+    lengths = ops.convert_to_numpy(found.lengths)[:, 0] - 1
+    for n, own in enumerate(lengths.reshape(4, 50), 1):
+        assert (own.min(), own.max()) == ((n + 1) // 2, n + 1)

@@ -138,6 +138,20 @@ def plain_beam_search(
     return ended[:n_best]
 
 
+def by_source_length(decoder: Tables, most: int) -> Iterator[tuple[int, Tables, NDArray[np.int32]]]:
+    """Gives the models sources of 1 to `most` tokens, in equal parts.
+
+    Yields:
+        The tokens of a source, the models that have such, and their sources.
+    """
+    each = len(decoder.tables) // most
+    for n in range(1, most + 1):
+        places = slice((n - 1) * each, n * each)
+        sources = np.zeros((each, most), "int32")
+        sources[:, :n] = decoder.sources()[places]
+        yield n, Tables(decoder.tables[places]), sources
+
+
 def may_follow(prefix: Prefix, token: int, definition: Definition) -> bool:
     if len(prefix) == definition.max_length:
         return token == END
