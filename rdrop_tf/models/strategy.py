@@ -58,7 +58,8 @@ def check_optimizer(model: keras.Model, optimizer: Any) -> None:
     """Raises if an optimizer was made under another strategy, or cannot be shared by replicas.
 
     Raises:
-        ValueError: If it was made elsewhere, or scales the loss and accumulates gradients.
+        ValueError: If it was made elsewhere, or scales the loss and accumulates gradients or
+            overwrites weights with their averages.
     """
     made_under = _or_none(getattr(optimizer, "_distribution_strategy", None))
     if isinstance(optimizer, keras.optimizers.Optimizer) and made_under is not _of(model):
@@ -67,13 +68,18 @@ def check_optimizer(model: keras.Model, optimizer: Any) -> None:
             f"under {_name(_of(model))}"
         )
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if made_under is not None and inner is not optimizer and inner.gradient_accumulation_steps:
-        raise ValueError(
-            "under a strategy a loss scale and accumulated gradients do not go together: leave out "
-            "gradient_accumulation_steps, or train in bfloat16, which needs no loss scale. "
-            f"Received: {type(optimizer).__name__} with "
-            f"gradient_accumulation_steps={inner.gradient_accumulation_steps}"
-        )
+    if made_under is None or inner is optimizer:
+        return
+    for words, option in (
+        ("accumulated gradients", "gradient_accumulation_steps"),
+        ("weights that are overwritten with averages", "ema_overwrite_frequency"),
+    ):
+        if getattr(inner, option):
+            raise ValueError(
+                f"under a strategy a loss scale and {words} do not go together: leave out "
+                f"{option}, or train in bfloat16, which needs no loss scale. "
+                f"Received: {type(optimizer).__name__} with {option}={getattr(inner, option)}"
+            )
 
 
 def check_scope_of_fit(model: keras.Model) -> None:

@@ -25,6 +25,7 @@ CASES = (
     "rows, regularised",
     "global_clipnorm",
     "accumulation, every 2nd update",
+    "accumulation, AdamW, a schedule",
     "the paper's scale",
     "strings, flags, ragged",
 )
@@ -39,6 +40,36 @@ def test_two_replicas_train_as_one_device(name: str, mirrored: Any) -> None:
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-6)
     assert two_logs == pytest.approx(one_logs, rel=2e-6)
     assert one_logs["kl"] > 1e-4, "the passes must differ, or the test says nothing"
+
+
+def test_averages_of_weights_that_overwrite_them(mirrored: Any) -> None:
+    """With accumulated gradients, which alone is the other branch that Keras makes."""
+    x, y = zoo.features()
+    found = []
+    for strategy in (None, mirrored):
+        keras.utils.set_random_seed(3)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            rdrop = RDropModel(zoo.functional(0.0), alpha=0.0)
+            optimizer = keras.optimizers.Adam(
+                1e-2, use_ema=True, ema_overwrite_frequency=2, gradient_accumulation_steps=2
+            )
+            rdrop.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        rdrop.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+        found.append(rdrop.get_weights())
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["gradient_accumulation_steps", "ema_overwrite_frequency"])
+def test_a_loss_scale_and_branches_of_the_optimizer_are_refused(option: str, mirrored: Any) -> None:
+    with mirrored.scope():
+        rdrop = RDropModel(zoo.half(0.1))
+        inner = keras.optimizers.SGD(**{"use_ema": True, option: 2})
+        with pytest.raises(ValueError, match=rf"do not go together: leave out {option}.*=2"):
+            rdrop.compile(
+                keras.optimizers.LossScaleOptimizer(inner),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
 
 
 @pytest.mark.parametrize(("alpha", "forward"), [(0.0, "concat"), (2.0, "two_calls")])
