@@ -123,6 +123,7 @@ def fit_by_epoch(
         callbacks.on_train_begin()
         for epoch in left:
             first = place.batch if epoch == place.epoch else 0
+            callbacks.begin_at(first, data.batches(epoch))
             fit(
                 batches_of_epoch(model, data, epoch, first, weighs_classes),
                 callbacks=callbacks,
@@ -146,6 +147,7 @@ class _OneTraining(keras.callbacks.CallbackList):
         super().__init__(*args, **options)
         self.when_begun: Callable[[], None] = lambda: None
         self._has_begun = False
+        self._first = 0
         self._logs: Any = None
 
     def add_last(self, callback: Any) -> None:
@@ -153,6 +155,18 @@ class _OneTraining(keras.callbacks.CallbackList):
         callback.set_params(self.params)
         callback.set_model(self.model)
         self.callbacks.append(callback)
+
+    def begin_at(self, batch: int, batches: int) -> None:
+        """Hears the number of the next epoch's first batch: Keras counts each `fit` from 0."""
+        self._first = batch
+        if self.params["steps"] != batches:
+            self.set_params({**self.params, "steps": batches})
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_begin(self._first + batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(self._first + batch, logs)
 
     def on_train_begin(self, logs: Any = None) -> None:
         if not self._has_begun:

@@ -127,10 +127,6 @@ class ExactResume(keras.callbacks.Callback):
         """The newest checkpoint, which may be broken; None without one."""
         return next(iter(self._store.paths()), None)
 
-    def place_of(self, batch: int) -> Place:
-        """Returns the place in the data of what Keras calls batch number `batch`."""
-        return Place(self._begins.epoch, self._begins.batch + batch)
-
     # What `RDropModel.fit` asks for
 
     def find_place(self, model: RDropModel) -> Place | None:
@@ -203,14 +199,16 @@ class ExactResume(keras.callbacks.Callback):
         if self._found is not None and self._place.batch:
             self._restore_all()
         self._found = None  # its arrays are no longer needed
-        self._begins = self._place if self._place.epoch == epoch else Place(epoch)
+        self._epoch = epoch
+        if self._place.epoch != epoch:
+            self._place = Place(epoch)
         assert self._data is not None
         self._batches = self._data.batches(epoch)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves where it is time to."""
-        place = Place(self._begins.epoch, self._begins.batch + batch + 1)
-        self._steps += place.batch - (self._place.batch if place.epoch == self._place.epoch else 0)
+        place = Place(self._epoch, batch + 1)
+        self._steps += place.batch - self._place.batch
         self._place = place
         # The last step of an epoch is saved by its end. All workers have to ask each other.
         if place.batch < self._batches and self._is_time():
@@ -240,10 +238,9 @@ class ExactResume(keras.callbacks.Callback):
         model, arrays = self.model, dict[str, Any]()
         save_variables(model, arrays)
         # Their number tells other data of another length.
-        epoch = self._begins.epoch
         facts = {
             "place": self._place,
-            "data": {"epoch": epoch, "batches": self._batches},
+            "data": {"epoch": self._epoch, "batches": self._batches},
             "stopped": bool(model.stop_training),
             "alpha": _number(model.alpha),
             "callbacks": self._callbacks.save(arrays),
