@@ -5,8 +5,8 @@ of them, in layers of any kind; looking for Dropout layers would not.
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import FrameType
@@ -16,6 +16,8 @@ import keras
 
 from rdrop_tf.layers.saved_model import SavedModelLayer
 
+_HAS_RAW_DRAWS = keras.backend.backend() == "tensorflow"
+
 
 @dataclass
 class Draws:
@@ -24,11 +26,13 @@ class Draws:
     Attributes:
         fresh: Layers that drew from a seed generator: new noise at every call.
         frozen: Layers that drew from an integer seed: the same noise at every call.
+        raw: Layers that drew by operations of TensorFlow, from a state that nobody can read.
         listening: Set to False to stop.
     """
 
     fresh: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
+    raw: set[str] = field(default_factory=set)
     listening: bool = True
 
     def note(self, seed: Any) -> None:
@@ -36,6 +40,12 @@ class Draws:
         owner = _owner(sys._getframe(2))
         if owner is not None:
             (self.frozen if isinstance(seed, int) else self.fresh).add(owner)
+
+    def note_raw(self) -> None:
+        """Notes one draw of TensorFlow by the innermost layer of the call stack."""
+        owner = _owner(sys._getframe(2))
+        if owner is not None:
+            self.raw.add(owner)
 
 
 @contextmanager
@@ -52,9 +62,35 @@ def listen() -> Iterator[Draws]:
 
     module.draw_seed = draw_seed
     try:
-        yield draws
+        with _raw_draws_told(draws) if _HAS_RAW_DRAWS else nullcontext():
+            yield draws
     finally:
         module.draw_seed = original
+
+
+@contextmanager
+def _raw_draws_told(draws: Draws) -> Iterator[None]:
+    """Hears of TensorFlow's own random functions, each of which asks for the graph's seed.
+
+    Those of a `tf.random.Generator` ask the generator instead.
+    """
+    seeds: Any = import_module("tensorflow.python.framework.random_seed")
+    generator: Any = import_module("tensorflow").random.Generator
+    get_seed, prepare = seeds.get_seed, generator._prepare_key_counter
+
+    def told(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            if draws.listening:
+                draws.note_raw()
+            return function(*args, **options)
+
+        return call
+
+    seeds.get_seed, generator._prepare_key_counter = told(get_seed), told(prepare)
+    try:
+        yield
+    finally:
+        seeds.get_seed, generator._prepare_key_counter = get_seed, prepare
 
 
 def layers_with_generators(model: keras.Model) -> set[str]:

@@ -353,7 +353,9 @@ class RDropModel(BackendStep, keras.Model):
         elif preprocesses(self.model):
             (x, options), y = preprocessed_for_fit(self.model, x, y, options), None
         with listen() as draws, noticing_lost_workers(self):
-            options["callbacks"] = _with(options.get("callbacks"), Watch(self, draws))
+            options["callbacks"] = _with(
+                options.get("callbacks"), Watch(self, draws, is_saved=resumes is not None)
+            )
             try:
                 if by_epoch:
                     return fit_by_epoch(self, super().fit, x, resumes, options)
