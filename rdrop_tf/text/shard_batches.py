@@ -39,6 +39,16 @@ class ShardTokenBatches(EpochData):
         self.buckets = self._choose(buckets)
         self._batches, self._fill = self._counted()
 
+    def facts(self) -> dict[str, Any]:
+        """Returns what the batches follow from."""
+        return {
+            "tokens": self._tokens,
+            "buckets": [list(bucket) for bucket in self.buckets],
+            "seed": self._seed,
+            "rows": len(self._shards),
+            "batches of each file": list(self._batches),
+        }
+
     @property
     def _files(self) -> list[Any]:
         return self._shards.records.paths
