@@ -105,6 +105,22 @@ def test_losses_of_a_layer_that_waits_for_the_other_replicas(
     assert found[1][1] == pytest.approx(found[0][1], rel=2e-6)
 
 
+class _Whole(keras.metrics.Metric):
+    """Counts in whole numbers, beside the real ones of other metrics; and holds a mean."""
+
+    def __init__(self) -> None:
+        super().__init__(name="whole")
+        self.calls = self.add_variable((), "zeros", dtype="int64")
+        self.most = self.add_variable((), "zeros", aggregation="mean")
+
+    def update_state(self, y: Any, prediction: Any, sample_weight: Any = None) -> None:
+        self.calls.assign(self.calls + keras.ops.cast(keras.ops.shape(y)[0], "int64"))
+        self.most.assign(keras.ops.ones(()))
+
+    def result(self) -> Any:
+        return keras.ops.cast(self.calls, "float32") + 100 * self.most
+
+
 def test_the_logs_of_every_step_are_those_of_one_device(mirrored: Any) -> None:
     """Of uneven batches too, where the mean of two replicas' means is another one."""
     seen: list[list[dict[str, float]]] = []
@@ -119,7 +135,7 @@ def test_the_logs_of_every_step_are_those_of_one_device(mirrored: Any) -> None:
         with strategy.scope() if strategy else contextlib.nullcontext():
             rdrop = RDropModel(cases.token_model(), alpha=3.0, forward="two_calls")
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            rdrop.compile("sgd", loss, metrics=["accuracy"])
+            rdrop.compile("sgd", loss, metrics=["accuracy", _Whole()])
         data = cases.unequal_tokens(12)
         rdrop.fit(*data, batch_size=9, shuffle=False, verbose=0, callbacks=[See()])
     assert [len(logs) for logs in seen] == [2, 2]
@@ -248,6 +264,34 @@ def test_an_overflow_on_one_replica_skips_the_step_on_all(mirrored: Any) -> None
     assert float(rdrop.optimizer.dynamic_scale.value.numpy()) == 2.0**14
     rdrop.fit(x, y, batch_size=8, shuffle=False, verbose=0)
     assert not all(np.array_equal(a, b) for a, b in zip(before, rdrop.get_weights(), strict=True))
+
+
+def test_an_optimizer_by_name_is_made_in_the_scope_of_the_model(mirrored: Any) -> None:
+    with mirrored.scope():
+        rdrop = RDropModel(zoo.half(0.1))
+    rdrop.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for optimizer in (rdrop.optimizer, rdrop.optimizer.inner_optimizer):
+        assert optimizer._distribution_strategy is mirrored
+
+
+def test_a_layer_that_was_built_outside_of_the_scope_is_refused(mirrored: Any) -> None:
+    outside = layers.Dense(8, name="outside")
+    outside.build((None, 8))
+    with mirrored.scope():
+        model = keras.Sequential([keras.Input((8,)), outside, layers.Dropout(0.1)])
+        with pytest.raises(
+            ValueError, match=r"Received: the variable 'outside/kernel', of a layer"
+        ):
+            RDropModel(model)
+
+
+def test_several_steps_a_call_are_refused_also_after_compile(mirrored: Any) -> None:
+    with mirrored.scope():
+        rdrop = RDropModel(zoo.functional(0.1))
+        rdrop.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    rdrop.steps_per_execution = 4
+    with pytest.raises(ValueError, match=r"each call makes one step: .*steps_per_execution=4"):
+        rdrop.fit(*zoo.features(), verbose=0)
 
 
 @pytest.mark.parametrize("where", ["model", "wrapper", "optimizer", "fit"])
