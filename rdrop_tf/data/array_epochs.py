@@ -88,22 +88,21 @@ def _to_array(leaf: Any) -> NDArray[Any] | None:
     """Turns what `fit` takes as an array into one; texts may come as objects."""
     if leaf is None:
         return None
-    is_ragged = hasattr(leaf, "row_splits")
-    array = np.asarray(leaf) if not is_ragged else np.empty(0, object)
-    if array.dtype != object:
+    array = _ONE_OBJECT if hasattr(leaf, "row_splits") else np.asarray(leaf)
+    if array.dtype != object or all(isinstance(value, str | bytes) for value in array.flat):
         return array
-    if not is_ragged and all(isinstance(value, str | bytes) for value in array.flat):
-        return array
-    try:  # numbers in an array of objects, as of a table with several kinds of columns
-        if not is_ragged:
-            return np.array(array.tolist(), np.result_type(*map(type, array.flat)))
-    except (TypeError, ValueError):
-        pass
+    kinds = {type(value) for value in array.flat}
+    if all(issubclass(kind, bool | int | float | np.number) for kind in kinds):
+        return array.astype(np.result_type(*kinds))  # of a table with columns of several kinds
     raise ValueError(
         "arrays that training goes back to must hold numbers or texts, in rows of one length: pad "
         "them, or pass a tf.data.Dataset in batches. "
-        f"Received: {'a ragged tensor' if is_ragged else 'an array of objects'}"
+        f"Received: {type(leaf).__name__} with rows of several lengths or of other objects"
     )
+
+
+# Stands for a ragged tensor, which NumPy turns into rows of objects or refuses, as it comes.
+_ONE_OBJECT = np.array([object()])
 
 
 def _as_fit_takes_it(rows: NDArray[Any]) -> Any:

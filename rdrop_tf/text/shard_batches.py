@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +42,13 @@ class ShardTokenBatches(EpochData):
 
     def facts(self) -> dict[str, Any]:
         """Returns what the batches follow from."""
+        places = np.unique(np.linspace(0, len(self._shards) - 1, 32).astype(np.int64))
         return {
             "tokens": self._tokens,
             "buckets": [list(bucket) for bucket in self.buckets],
             "seed": self._seed,
             "rows": len(self._shards),
+            "some rows": crc32(b"".join(self._shards.records.read(places))),
             "batches of each file": list(self._batches),
         }
 
