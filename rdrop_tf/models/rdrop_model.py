@@ -29,10 +29,12 @@ from rdrop_tf.models.seeds import load_seed_states, save_seed_states
 from rdrop_tf.models.skip_non_finite import SkipNonFinite
 from rdrop_tf.models.strategy import (
     check_compile,
+    check_fit,
     check_optimizer,
-    check_scope_of_fit,
     check_strategy,
     is_chief,
+    scope_of,
+    worker_count,
 )
 from rdrop_tf.models.vocabulary import VocabularyHeads
 from rdrop_tf.models.watch import Watch
@@ -271,7 +273,8 @@ class RDropModel(BackendStep, keras.Model):
             check_losses(loss, self.divergence)
         check_optimizer(self, optimizer)
         check_compile(self, options)
-        super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
+        with scope_of(self):  # what Keras makes of a name, and a loss scale, belong there too
+            super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
         if self.skips_non_finite and self.dtype_policy.name == "mixed_float16":
             raise ValueError(
                 "mixed_float16 needs a real loss scale, which skips steps as well: compile with "
@@ -341,7 +344,7 @@ class RDropModel(BackendStep, keras.Model):
             y: Labels, where `x` does not hold them.
             **options: All other arguments of `keras.Model.fit`.
         """
-        check_scope_of_fit(self)
+        check_fit(self)
         resumes = find_resumes(options.get("callbacks"))
         by_epoch = resumes is not None or isinstance(x, EpochData)
         by_epoch = by_epoch or goes_by_epoch(self, x, options)
@@ -352,7 +355,7 @@ class RDropModel(BackendStep, keras.Model):
             (x, options), y = data_by_epoch(self.model, x, y, options, seed), None
         elif preprocesses(self.model):
             (x, options), y = preprocessed_for_fit(self.model, x, y, options), None
-        with listen() as draws, noticing_lost_workers(self):
+        with listen() as draws, noticing_lost_workers(worker_count(self)):
             options["callbacks"] = _with(
                 options.get("callbacks"), Watch(self, draws, is_saved=resumes is not None)
             )

@@ -15,12 +15,12 @@ import keras
 from rdrop_tf.data import EpochData
 from rdrop_tf.data.facts import Facts, difference
 from rdrop_tf.models.by_epoch import Place
-from rdrop_tf.models.lost_worker import TRY_AGAIN
 from rdrop_tf.models.rdrop_model import RDropModel
 from rdrop_tf.models.strategy import is_chief
 from rdrop_tf.training.agreement import Agreement
 from rdrop_tf.training.callback_states import CallbackStates
 from rdrop_tf.training.checkpoint_store import Checkpoint, CheckpointStore
+from rdrop_tf.training.interrupts import Preempted
 from rdrop_tf.training.run_state import (
     check_finite,
     check_variables,
@@ -32,19 +32,11 @@ from rdrop_tf.training.run_state import (
     save_variables,
 )
 
-PREEMPTED = TRY_AGAIN
 # What a checkpoint says besides its arrays.
 _FACTS = {
     *("place", "data", "batches", "given", "stopped"),
     *("alpha", "callbacks", "random", "replicas"),
 }
-
-
-class Preempted(SystemExit):
-    """Training was asked to end (SIGTERM) and has saved where it stands; exit code 75."""
-
-    def __init__(self) -> None:
-        super().__init__(PREEMPTED)
 
 
 class ExactResume(keras.callbacks.Callback):
@@ -64,9 +56,10 @@ class ExactResume(keras.callbacks.Callback):
     Several workers take the same steps, save together and go on together; the chief writes, into a
     folder that all of them see.
 
-    It saves after every so many epochs, steps or minutes, whichever comes first. On SIGTERM it
-    saves after the step that is under way and raises `Preempted`, which ends the process with the
-    exit code 75. Where the disk does not take a checkpoint, training goes on with a warning.
+    It saves after every so many epochs, steps or minutes, whichever comes first, and at the end. On
+    SIGTERM it saves after the step that is under way and raises `Preempted`, which ends the process
+    with the exit code 75. Where the disk does not take a checkpoint, training goes on with a
+    warning.
 
     Args:
         folder: Of the checkpoints, which are no one else's; of a new training it is empty.
@@ -202,6 +195,8 @@ class ExactResume(keras.callbacks.Callback):
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+        if self._asked_to_end.is_set():  # since the end of the last epoch, which was saved
+            raise Preempted
 
     # What Keras tells
 
@@ -245,7 +240,8 @@ class ExactResume(keras.callbacks.Callback):
         self._place = Place(epoch + 1)
         turn = self._every_epochs is not None and (epoch + 1) % self._every_epochs == 0
         is_time = self._is_time()  # first: no worker may leave the question out
-        if turn or self.model.stop_training or is_time:
+        is_last = epoch + 1 == self.params["epochs"]
+        if turn or is_last or self.model.stop_training or is_time:
             self._save()
 
     def _is_time(self) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rdrop_tf._keras import global_seed, set_global_seed
 from rdrop_tf.models import RDropModel
 from rdrop_tf.models.replica_values import assign_replicas, own_to_replicas, read_replicas
+from rdrop_tf.models.skip_non_finite import stepping_optimizer
 
 Arrays = dict[str, NDArray[Any]]
 _VARIABLE, _RANDOM = "variable ", "numpy's generator"
@@ -27,7 +28,8 @@ def variables_of(model: RDropModel) -> list[keras.Variable]:
     Weights, statistics, random seeds, alpha, what the optimizer holds (its step, its moments, the
     loss scale), and the running means of the metrics.
     """
-    found = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    optimizer = stepping_optimizer(model.optimizer)
+    found = [*model.variables, *optimizer.variables, *model.metrics_variables]
     return list({id(v): v for v in found}.values())
 
 

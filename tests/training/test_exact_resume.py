@@ -18,7 +18,7 @@ from rdrop_tf.data import ArrayEpochs, EpochData
 from rdrop_tf.models import RDropWarning
 from rdrop_tf.training import ExactResume
 from rdrop_tf.training.checkpoint_store import CheckpointStore
-from rdrop_tf.training.exact_resume import PREEMPTED, Preempted
+from rdrop_tf.training.interrupts import PREEMPTED, Preempted
 from tests.training import crashes, resumed
 
 
