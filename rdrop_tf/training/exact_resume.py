@@ -323,8 +323,9 @@ class ExactResume(keras.callbacks.Callback):
         for name, value in given.items():
             if now.get(name) != value and None not in (now.get(name), value):
                 warnings.warn(
-                    f"{name}={now[name]!r} is not used: training goes on with the {name} it was "
-                    f"saved with, having begun with {value!r}. Change it in a callback, or begin "
+                    f"{name}={_shown(now[name])} is not used: training goes on with the {name} it "
+                    f"was saved with, having begun with {_shown(value)}. Change it in a callback, "
+                    "or begin "
                     "anew in an empty folder",
                     stacklevel=2,
                 )
@@ -339,6 +340,11 @@ def _given(model: RDropModel) -> dict[str, Any]:
         "alpha": _number(model.alpha),
         "learning_rate": float(keras.ops.convert_to_numpy(rate)) if is_number else None,
     }
+
+
+def _shown(value: Any) -> str:
+    """Writes a number without what its 32 bits add to it."""
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 def _number(alpha: Any) -> Any:
