@@ -405,6 +405,28 @@ def test_a_callback_list_with_it_is_refused(tmp_path: Path) -> None:
         resumed.compiled().fit(*resumed.data(), verbose=0, callbacks=both)
 
 
+@pytest.mark.one_backend
+def test_a_callback_that_was_used_before_is_saved_whole(tmp_path: Path) -> None:
+    """It comes to the very value that it was found with."""
+
+    class Counts(keras.callbacks.Callback):
+        waited = 0
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.waited = 0
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.waited += 1
+
+    used, fresh = Counts(), Counts()
+    used.waited = 1
+    for callback in (used, fresh):
+        resume = ExactResume(tmp_path, seed=3)
+        rdrop = resumed.compiled(run_eagerly=True)
+        goes_on(tmp_path, rdrop, epochs=1, callbacks=[callback, resume])
+    assert fresh.waited == 1
+
+
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("eagerly", [True, False])
 def test_noise_that_cannot_be_saved_is_named(eagerly: bool, tmp_path: Path) -> None:
