@@ -189,6 +189,12 @@ def sgd(**options: Any) -> Callable[[], keras.optimizers.Optimizer]:
     return lambda: keras.optimizers.SGD(0.05, **options)
 
 
+def adamw_by_schedule(**options: Any) -> keras.optimizers.Optimizer:
+    """Its moments are corrected by the count of updates, its rate looked up by that of slices."""
+    rate = keras.optimizers.schedules.PolynomialDecay(1e-2, STEPS, 1e-3)
+    return keras.optimizers.AdamW(rate, weight_decay=0.1, **options)
+
+
 CASES: dict[str, Case] = {
     "equal tokens": Case(token_model, equal_tokens),
     "unequal tokens": Case(token_model, unequal_tokens),
@@ -206,6 +212,9 @@ CASES: dict[str, Case] = {
     ),
     "accumulation, every 2nd update": Case(
         token_model, unequal_tokens, sgd(gradient_accumulation_steps=2), wrap={"every": 2}
+    ),
+    "accumulation, AdamW, a schedule": Case(
+        token_model, unequal_tokens, lambda: adamw_by_schedule(gradient_accumulation_steps=2)
     ),
     "AdamW": Case(
         token_model, unequal_tokens, lambda: keras.optimizers.AdamW(1e-3, weight_decay=0.1)

@@ -27,7 +27,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from benchmarks import report
-from rdrop_tf.training.exact_resume import PREEMPTED
+from rdrop_tf.training.interrupts import PREEMPTED
 from tests.distribute import fleet
 from tests.training import crashes, resumed
 

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
     strategy = make_strategy(args.strategy)
 
     from rdrop_tf.tasks import Progress, make_task, train, work_of_an_epoch
+    from rdrop_tf.training.interrupts import preempted_on_sigterm
 
     recipe = arguments.recipe_of(args)
     alpha = recipe.alpha if args.alpha is None else args.alpha
@@ -61,7 +62,8 @@ def run(args: argparse.Namespace) -> None:
     if strategy.is_chief:
         print(f"writing to {folder}", flush=True)
     stream = sys.stdout if strategy.is_chief else open(os.devnull, "w")  # noqa: SIM115 (to the end)
-    with Progress(recipe.epochs * work_of_an_epoch(alpha), stream) as progress:
+    total = recipe.epochs * work_of_an_epoch(alpha)
+    with preempted_on_sigterm(), Progress(total, stream) as progress:
         result = train(
             recipe,
             alpha=alpha,

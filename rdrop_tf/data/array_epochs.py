@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested
 from rdrop_tf.data.epoch_data import EpochData
+from rdrop_tf.data.facts import Facts, facts_of_arrays
 
 
 class ArrayEpochs(EpochData):
@@ -21,7 +22,7 @@ class ArrayEpochs(EpochData):
         shuffle: False leaves the rows in their order.
 
     Raises:
-        ValueError: If the arrays have different numbers of rows.
+        ValueError: If the arrays have different numbers of rows, or rows of different lengths.
 
     Example:
     >>> data = ArrayEpochs((np.arange(5), np.arange(5)), batch_size=2)
@@ -35,8 +36,7 @@ class ArrayEpochs(EpochData):
     def __init__(
         self, arrays: tuple[Any, ...], batch_size: int, seed: int = 0, shuffle: bool = True
     ) -> None:
-        to_array = lambda leaf: None if leaf is None else np.asarray(leaf)  # noqa: E731
-        self._arrays = tuple(tree.map_structure(to_array, part) for part in arrays)
+        self._arrays = tuple(tree.map_structure(_to_array, part) for part in arrays)
         self._batch_size, self._seed, self._shuffle = batch_size, seed, shuffle
         rows = {len(leaf) for leaf in tree.flatten(self._arrays) if leaf is not None}
         if len(rows) != 1:
@@ -52,6 +52,12 @@ class ArrayEpochs(EpochData):
     def rest(self, epoch: int, batch: int = 0) -> keras.utils.PyDataset:
         """Returns the batches of an epoch from number `batch` on."""
         return _Rows(self._arrays, self._order(epoch), self._batch_size, batch)
+
+    def facts(self) -> Facts:
+        """Returns what the batches follow from."""
+        seed = self._seed if self._shuffle else None
+        order = {"batch_size": self._batch_size, "shuffle": self._shuffle, "seed": seed}
+        return {**order, **facts_of_arrays(self._arrays, self._rows)}
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if not self._shuffle:
@@ -74,5 +80,35 @@ class _Rows(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Nested, ...]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        take = lambda leaf: None if leaf is None else leaf[rows]  # noqa: E731
+        take = lambda leaf: None if leaf is None else _as_fit_takes_it(leaf[rows])  # noqa: E731
         return tuple(tree.map_structure(take, part) for part in self._arrays)
+
+
+def _to_array(leaf: Any) -> NDArray[Any] | None:
+    """Turns what `fit` takes as an array into one; texts may come as objects."""
+    if leaf is None:
+        return None
+    array = _ONE_OBJECT if hasattr(leaf, "row_splits") else np.asarray(leaf)
+    if array.dtype != object or all(isinstance(value, str | bytes) for value in array.flat):
+        return array
+    kinds = {type(value) for value in array.flat}
+    if all(issubclass(kind, bool | int | float | np.number) for kind in kinds):
+        return array.astype(np.result_type(*kinds))  # of a table with columns of several kinds
+    raise ValueError(
+        "arrays that training goes back to must hold numbers or texts, in rows of one length: pad "
+        "them, or pass a tf.data.Dataset in batches. "
+        f"Received: {type(leaf).__name__} with rows of several lengths or of other objects"
+    )
+
+
+# Stands for a ragged tensor, which NumPy turns into rows of objects or refuses, as it comes.
+_ONE_OBJECT = np.array([object()])
+
+
+def _as_fit_takes_it(rows: NDArray[Any]) -> Any:
+    """Makes tensors of texts, which Keras takes as no other array, where they can be."""
+    if rows.dtype.kind not in "OSU" or keras.backend.backend() != "tensorflow":
+        return rows
+    import tensorflow as tf
+
+    return tf.constant(rows)

@@ -45,6 +45,10 @@ class DatasetEpochs(EpochData):
             )
         return count
 
+    def facts(self) -> dict[str, Any]:
+        """Returns the form of a batch; what it holds is not known without reading it."""
+        return {"element_spec": str(self._of_epoch(0).element_spec)}
+
     def rest(self, epoch: int, batch: int = 0) -> Any:
         """Returns the batches of an epoch from number `batch` on."""
         dataset = self._of_epoch(epoch)

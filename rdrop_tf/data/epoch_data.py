@@ -47,6 +47,14 @@ class EpochData(ABC):
     def check_model(self, model: Any) -> None:  # noqa: B027 (most data fit any model)
         """Raises a ValueError where a model cannot take these batches; before a training begins."""
 
+    def facts(self) -> dict[str, Any]:
+        """Returns what the batches follow from, of the kinds that json knows, by name.
+
+        A training goes on only with data of the same facts. They are to be had without reading all
+        rows, and alike in every process. `rdrop_tf.data.facts_of_arrays` makes some of arrays.
+        """
+        return {}
+
     def shared(self, epoch: int, batch: int, share: Share) -> Any:
         """Returns the rows of one worker, where they can be had without reading the others.
 

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from keras import tree
 from numpy.typing import NDArray
 
 from rdrop_tf._optional import require
 from rdrop_tf._typing import Nested
 from rdrop_tf.data.epoch_data import EpochData, Share
+from rdrop_tf.data.facts import facts_of_arrays
 
 _EPOCH_BITS = 32
 # Rows are put beside others of their size among so many batches' rows at a time.
@@ -107,6 +109,21 @@ class NumberedEpochs(EpochData):
         """Returns how many batches an epoch has: each has as many."""
         return -(-self._rows // self._batch_size)
 
+    def facts(self) -> dict[str, Any]:
+        """Returns what the batches follow from, and the labels of three rows.
+
+        The inputs may be pictures, which are not read alike everywhere.
+        """
+        seed = self._seed if self._shuffle else None
+        order = {"batch_size": self._batch_size, "shuffle": self._shuffle, "seed": seed}
+        import tensorflow as tf
+
+        places = [0, self._rows // 2, self._rows - 1]
+        rows = self._read(tf.constant(places, tf.int64))
+        labels = rows[1:] if isinstance(rows, tuple) else ()
+        arrays = [np.asarray(leaf) for leaf in tree.flatten(labels) if not _is_ragged(leaf)]
+        return {**order, **facts_of_arrays(arrays, 3), "rows": self._rows}
+
     def rest(self, epoch: int, batch: int = 0) -> Any:
         """Returns the batches of an epoch from number `batch` on."""
         return self._mapped(epoch, batch, lambda number: self._make(epoch, number))
@@ -178,3 +195,7 @@ class NumberedEpochs(EpochData):
         own = tf.constant(seeds & 0x7FFFFFFF, tf.int32)
         last = tf.constant(self._rows - 1, tf.int64)
         return tf.random.experimental.index_shuffle(places, own, last)
+
+
+def _is_ragged(leaf: Any) -> bool:
+    return hasattr(leaf, "row_splits")

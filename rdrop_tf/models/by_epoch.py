@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import keras
 
 from rdrop_tf.data import EpochData
+from rdrop_tf.data.facts import Facts
 from rdrop_tf.models.workers import batches_of_epoch, validation_by_epoch
 
 if TYPE_CHECKING:
@@ -26,15 +27,21 @@ class Resumes(Protocol):
 
     seed: int
 
-    def find_place(self, model: "RDropModel") -> Place | None:
-        """Returns where to go on, None to begin."""
+    def find_place(self, model: "RDropModel", data: EpochData, facts: Facts) -> Place | None:
+        """Returns where to go on, None to begin.
+
+        Args:
+            model: Built, with its optimizer.
+            data: What it is to be trained on.
+            facts: What else the steps follow from.
+        """
 
     @property
     def has_stopped(self) -> bool:
         """Whether a callback had ended the training."""
 
-    def begin(self, data: EpochData, callbacks: list[keras.callbacks.Callback]) -> None:
-        """Hears what training is about to begin with."""
+    def begin(self, callbacks: list[keras.callbacks.Callback]) -> None:
+        """Hears with which callbacks training is about to begin."""
 
     def restore(self, model: "RDropModel") -> None:
         """Puts back what was at that place; everything is built, and callbacks have begun."""
@@ -94,12 +101,15 @@ def fit_by_epoch(
     given = options.pop("callbacks", None)
     if isinstance(given, keras.callbacks.CallbackList):
         raise ValueError(_LIST)
-    weighs_classes = options.get("class_weight") is not None
+    class_weight = options.get("class_weight")
     if options.get("validation_data") is not None:
         size = options.get("validation_batch_size") or options.get("batch_size") or 32
         options["validation_data"] = validation_by_epoch(model, options["validation_data"], size)
     epochs, verbose = options.pop("epochs", 1), options.pop("verbose", "auto")
-    found = None if resumes is None else resumes.find_place(model)
+    found = None
+    if resumes is not None:
+        _build(model, data)  # also at first: who builds an optimizer decides its variables' names
+        found = resumes.find_place(model, data, _facts(class_weight))
     begins = Place(options.pop("initial_epoch", 0))
     place = begins if found is None else found
     has_stopped = resumes is not None and resumes.has_stopped
@@ -114,8 +124,7 @@ def fit_by_epoch(
         model=model,
     )
     if resumes is not None:
-        resumes.begin(data, list(callbacks.callbacks))
-        _build(model, data)  # also at first: who builds an optimizer decides its variables' names
+        resumes.begin(list(callbacks.callbacks))
         if found is not None:
             callbacks.when_begun = lambda: resumes.restore(model)
         callbacks.add_last(resumes)
@@ -123,8 +132,9 @@ def fit_by_epoch(
         callbacks.on_train_begin()
         for epoch in left:
             first = place.batch if epoch == place.epoch else 0
+            callbacks.begin_at(first, data.batches(epoch))
             fit(
-                batches_of_epoch(model, data, epoch, first, weighs_classes),
+                batches_of_epoch(model, data, epoch, first, class_weight is not None),
                 callbacks=callbacks,
                 initial_epoch=epoch,
                 epochs=epoch + 1,
@@ -146,6 +156,7 @@ class _OneTraining(keras.callbacks.CallbackList):
         super().__init__(*args, **options)
         self.when_begun: Callable[[], None] = lambda: None
         self._has_begun = False
+        self._first = 0
         self._logs: Any = None
 
     def add_last(self, callback: Any) -> None:
@@ -153,6 +164,18 @@ class _OneTraining(keras.callbacks.CallbackList):
         callback.set_params(self.params)
         callback.set_model(self.model)
         self.callbacks.append(callback)
+
+    def begin_at(self, batch: int, batches: int) -> None:
+        """Hears the number of the next epoch's first batch: Keras counts each `fit` from 0."""
+        self._first = batch
+        if self.params["steps"] != batches:
+            self.set_params({**self.params, "steps": batches})
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_begin(self._first + batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(self._first + batch, logs)
 
     def on_train_begin(self, logs: Any = None) -> None:
         if not self._has_begun:
@@ -180,6 +203,12 @@ def _unfinished(model: "RDropModel") -> Iterator[Callable[[], None]]:
         del optimizer.finalize_variable_values
     if finished:
         finish(model.trainable_weights)
+
+
+def _facts(class_weight: Any) -> Facts:
+    if class_weight is None:
+        return {}
+    return {"class_weight": {str(name): float(weight) for name, weight in class_weight.items()}}
 
 
 def _build(model: "RDropModel", data: EpochData) -> None:

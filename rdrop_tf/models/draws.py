@@ -6,7 +6,7 @@ of them, in layers of any kind; looking for Dropout layers would not.
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -25,11 +25,13 @@ class Draws:
     Attributes:
         fresh: Layers that drew from a seed generator: new noise at every call.
         frozen: Layers that drew from an integer seed: the same noise at every call.
+        raw: Layers that drew by operations of TensorFlow, from a state that nobody can read.
         listening: Set to False to stop.
     """
 
     fresh: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
+    raw: set[str] = field(default_factory=set)
     listening: bool = True
 
     def note(self, seed: Any) -> None:
@@ -38,20 +40,16 @@ class Draws:
         if owner is not None:
             (self.frozen if isinstance(seed, int) else self.fresh).add(owner)
 
+    def note_raw(self, *_: Any) -> None:
+        """Notes one draw of TensorFlow by the innermost layer of the call stack."""
+        owner = _owner(sys._getframe(2))
+        if owner is not None:
+            self.raw.add(owner)
 
-_module: Any = import_module(f"keras.src.backend.{keras.backend.backend()}.random")
-_draw_seed = _module.draw_seed
+
 _changing = threading.Lock()
 # Who listens, and the thread whose draws alone it wants; None for those of all threads.
 _listeners: list[tuple[Draws, int | None]] = []
-
-
-def _heard_draw_seed(seed: Any) -> Any:
-    thread = threading.get_ident()
-    for draws, only in tuple(_listeners):
-        if draws.listening and only in (None, thread):
-            draws.note(seed)
-    return _draw_seed(seed)
 
 
 @contextmanager
@@ -59,20 +57,53 @@ def listen(this_thread: bool = False) -> Iterator[Draws]:
     """Notes the draws of everything that runs inside, of this thread or of all threads.
 
     Replicas are traced by threads that take turns, so listeners may come and go in any order: the
-    function is put back by whoever leaves last.
+    functions are put back by whoever leaves last.
     """
     draws = Draws()
     listener = (draws, threading.get_ident() if this_thread else None)
     with _changing:
         _listeners.append(listener)
-        _module.draw_seed = _heard_draw_seed
+        for owner, name, original, note in _ASKED_FOR_SEEDS:
+            setattr(owner, name, _told(original, note))
     try:
         yield draws
     finally:
         with _changing:
             _listeners[:] = [one for one in _listeners if one is not listener]
-            if not _listeners:
-                _module.draw_seed = _draw_seed
+            for owner, name, original, _ in _ASKED_FOR_SEEDS if not _listeners else ():
+                setattr(owner, name, original)
+
+
+def _told(original: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+    """Returns the function, of which those who listen are told."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        thread = threading.get_ident()
+        for draws, only in tuple(_listeners):
+            if draws.listening and only in (None, thread):
+                note(draws, *args)
+        return original(*args, **options)
+
+    return call
+
+
+def _asked_for_seeds() -> Iterator[tuple[Any, str, Callable[..., Any], Callable[..., None]]]:
+    """Yields what every draw asks for a seed: whose it is, its name, itself, and what notes it.
+
+    TensorFlow's own random functions ask for the graph's seed, those of a `tf.random.Generator`
+    the generator.
+    """
+    backend = keras.backend.backend()
+    random: Any = import_module(f"keras.src.backend.{backend}.random")
+    yield random, "draw_seed", random.draw_seed, Draws.note
+    if backend == "tensorflow":
+        seeds: Any = import_module("tensorflow.python.framework.random_seed")
+        generator: Any = import_module("tensorflow").random.Generator
+        for owner, name in ((seeds, "get_seed"), (generator, "_prepare_key_counter")):
+            yield owner, name, getattr(owner, name), Draws.note_raw
+
+
+_ASKED_FOR_SEEDS = tuple(_asked_for_seeds())
 
 
 def layers_with_generators(model: keras.Model) -> set[str]:

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 
 import keras
 
-from rdrop_tf.models.strategy import worker_count
-
 # EX_TEMPFAIL of sysexits.h: a scheduler that is told so starts the job again.
 TRY_AGAIN = 75
 
@@ -23,13 +21,16 @@ class LostWorker(SystemExit):
 
 
 @contextmanager
-def noticing_lost_workers(model: keras.Model) -> Iterator[None]:
+def noticing_lost_workers(workers: int) -> Iterator[None]:
     """Turns TensorFlow's error of a collective into `LostWorker`, a sentence on stderr.
 
     TensorFlow hears at once of a connection that is closed, and within 10 seconds of a worker that
     sends no heartbeat.
+
+    Args:
+        workers: How many train together.
     """
-    if worker_count(model) == 1:
+    if workers == 1 or keras.backend.backend() != "tensorflow":
         yield
         return
     import sys

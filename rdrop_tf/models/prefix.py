@@ -55,7 +55,7 @@ class Prefix(Visitor):
             return call.run()
         with listen(this_thread=True) as heard:
             outcome = _run(node.operation, call)
-        if heard.fresh or heard.frozen:
+        if heard.fresh or heard.frozen or heard.raw:
             self._frontier = frontier_with(self._graph, key, "draws noise in a training step")
         elif key in self._frontier.reused:
             self._outcomes[key] = outcome

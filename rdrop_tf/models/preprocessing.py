@@ -118,6 +118,9 @@ class _PreprocessedEpochs(EpochData):
     def batches(self, epoch: int) -> int:
         return self._data.batches(epoch)
 
+    def facts(self) -> dict[str, Any]:
+        return self._data.facts()
+
     def rest(self, epoch: int, batch: int = 0) -> Any:
         return preprocessed(self._model, self._data.rest(epoch, batch))
 

@@ -29,10 +29,12 @@ from rdrop_tf.models.seeds import load_seed_states, save_seed_states
 from rdrop_tf.models.skip_non_finite import SkipNonFinite
 from rdrop_tf.models.strategy import (
     check_compile,
+    check_fit,
     check_optimizer,
-    check_scope_of_fit,
     check_strategy,
     is_chief,
+    scope_of,
+    worker_count,
 )
 from rdrop_tf.models.vocabulary import VocabularyHeads
 from rdrop_tf.models.watch import Watch
@@ -273,7 +275,8 @@ class RDropModel(BackendStep, keras.Model):
         check_compile(self, options)
         # A model that has been quantized since has other heads.
         self._vocabulary_heads = None
-        super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
+        with scope_of(self):  # what Keras makes of a name, and a loss scale, belong there too
+            super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
         if self.skips_non_finite and self.dtype_policy.name == "mixed_float16":
             raise ValueError(
                 "mixed_float16 needs a real loss scale, which skips steps as well: compile with "
@@ -343,7 +346,7 @@ class RDropModel(BackendStep, keras.Model):
             y: Labels, where `x` does not hold them.
             **options: All other arguments of `keras.Model.fit`.
         """
-        check_scope_of_fit(self)
+        check_fit(self)
         if isinstance(x, EpochData):
             x.check_model(self.model)
         resumes = find_resumes(options.get("callbacks"))
@@ -356,8 +359,10 @@ class RDropModel(BackendStep, keras.Model):
             (x, options), y = data_by_epoch(self.model, x, y, options, seed), None
         elif preprocesses(self.model):
             (x, options), y = preprocessed_for_fit(self.model, x, y, options), None
-        with listen() as draws, noticing_lost_workers(self):
-            options["callbacks"] = _with(options.get("callbacks"), Watch(self, draws))
+        with listen() as draws, noticing_lost_workers(worker_count(self)):
+            options["callbacks"] = _with(
+                options.get("callbacks"), Watch(self, draws, is_saved=resumes is not None)
+            )
             try:
                 if by_epoch:
                     return fit_by_epoch(self, super().fit, x, resumes, options)

@@ -5,7 +5,7 @@ must be the sum, and an overflow on one replica must be seen by all. So the sum 
 optimizer is told that there is nothing left to sum.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,67 +28,103 @@ def apply_summed(optimizer: Any, gradients: list[Tensor], variables: list[Any]) 
         variables: The variables, in the same order.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    with _nothing_to_sum(inner):
-        if inner.gradient_accumulation_steps:
-            _apply_by_turns(optimizer, gradients, variables)
-        else:
-            optimizer.apply(gradients, variables)
+    instead: dict[str, Any] = {"_all_reduce_sum_gradients": lambda pairs: pairs}
+    if inner.gradient_accumulation_steps or inner.ema_overwrite_frequency:
+        instead["_backend_apply_gradients"] = _BranchesOutside(inner)
+    # Replicas are threads in step: whoever leaves first, all others are past the optimizer's sum.
+    with _replaced(inner, instead):
+        optimizer.apply(gradients, variables)
 
 
 @contextmanager
-def _nothing_to_sum(inner: Any) -> Iterator[None]:
-    # Replicas are threads in step: whoever leaves first, all others are past the optimizer's sum.
-    vars(inner)["_all_reduce_sum_gradients"] = lambda pairs: pairs
+def _replaced(optimizer: Any, methods: Mapping[str, Any]) -> Iterator[None]:
+    vars(optimizer).update(methods)
     try:
         yield
     finally:
-        vars(inner).pop("_all_reduce_sum_gradients", None)
+        for name in methods:
+            vars(optimizer).pop(name, None)
 
 
-def _apply_by_turns(optimizer: Any, gradients: list[Tensor], variables: list[Any]) -> None:
-    """Accumulates, or updates with what was accumulated.
+class _BranchesOutside:
+    """Accumulates or updates, and overwrites weights with their averages where it is time to.
 
-    Keras makes this choice on each replica, where TensorFlow allows no update of mirrored
-    variables inside a branch. So the choice is made outside of them.
+    Keras makes these choices on each replica, where TensorFlow allows no update of mirrored
+    variables inside a branch. So they are made outside of them. What Keras does around it
+    (constraints, the count of slices) it does as ever, and moments are corrected and rates looked
+    up by the same numbers as on one device.
+
+    Args:
+        optimizer: One that accumulates, or overwrites.
     """
-    import tensorflow as tf
 
-    if optimizer.built is False:
-        optimizer.build(variables)
-    given = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
-    sums = [optimizer._accumulated_gradients[optimizer._get_variable_index(v)] for _, v in given]
-    steps = optimizer.gradient_accumulation_steps
+    def __init__(self, optimizer: Any) -> None:
+        self._optimizer = optimizer
 
-    def update(gradients: list[Tensor]) -> None:
-        means = [(g + s.value) / steps for g, s in zip(gradients, sums, strict=True)]
-        optimizer.apply(means, [v for _, v in given])
+    def __call__(self, gradients: list[Tensor], variables: list[Any]) -> None:
+        """Does what `_backend_apply_gradients` does, with gradients that are summed."""
+        import tensorflow as tf
 
-    def choose(strategy: Any, gradients: list[Tensor]) -> None:
-        def each(variable: Any, function: Callable[..., Any], *args: Any) -> None:
-            strategy.extended.update(variable.value, function, args=args, group=False)
+        optimizer = self._optimizer
+        context = tf.distribute.get_replica_context()
+        if optimizer.gradient_accumulation_steps:
+            context.merge_call(self._take_turns, args=([dense(g) for g in gradients], variables))
+        else:
+            self._update(gradients, variables)
+        if optimizer.use_ema:
+            optimizer._update_model_variables_moving_average(optimizer._trainable_variables)
+            if optimizer.ema_overwrite_frequency:
+                context.merge_call(self._overwrite)
+
+    def _update(self, gradients: list[Tensor], variables: list[Any]) -> None:
+        optimizer = self._optimizer
+        gradients = optimizer._clip_gradients(gradients)
+        optimizer._apply_weight_decay(variables)
+        optimizer._backend_update_step(gradients, variables, optimizer.learning_rate)
+
+    def _take_turns(self, strategy: Any, gradients: list[Tensor], variables: list[Any]) -> None:
+        """Accumulates, or updates with what was accumulated."""
+        import tensorflow as tf
+
+        optimizer = self._optimizer
+        steps = optimizer.gradient_accumulation_steps
+        sums = [
+            optimizer._accumulated_gradients[optimizer._get_variable_index(v)] for v in variables
+        ]
+
+        def update(gradients: list[Tensor]) -> None:
+            means = [(g + s.value) / steps for g, s in zip(gradients, sums, strict=True)]
+            self._update(means, variables)
 
         def take_turn() -> None:
-            with _at_once(optimizer):
-                strategy.extended.call_for_each_replica(update, args=(gradients,))
+            strategy.extended.call_for_each_replica(update, args=(gradients,))
             for total in sums:
-                each(total, lambda v: v.assign(tf.zeros_like(v)))
+                _on_each(strategy, total, lambda v: v.assign(tf.zeros_like(v)))
 
         def wait() -> None:
             for total, gradient in zip(sums, gradients, strict=True):
-                each(total, lambda v, g: v.assign_add(g), gradient)
-            each(optimizer._iterations, lambda v: v.assign_add(1))
+                _on_each(strategy, total, lambda v, g: v.assign_add(g), gradient)
 
         is_turn = tf.equal(tf.math.floormod(optimizer._iterations.value + 1, steps), 0)
         tf.cond(is_turn, take_turn, wait)
 
-    context = tf.distribute.get_replica_context()
-    context.merge_call(choose, args=([dense(g) for g, _ in given],))
+    def _overwrite(self, strategy: Any) -> None:
+        """Puts the averages of the weights in their place, where it is time to."""
+        import tensorflow as tf
+
+        optimizer = self._optimizer
+        pairs = zip(
+            optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
+        )
+
+        def overwrite() -> None:
+            for variable, average in pairs:
+                _on_each(strategy, variable, lambda v, a: v.assign(a), average.value)
+
+        next_update = optimizer.iterations + 1
+        is_time = tf.equal(tf.math.floormod(next_update, optimizer.ema_overwrite_frequency), 0)
+        tf.cond(is_time, overwrite, lambda: None)
 
 
-@contextmanager
-def _at_once(optimizer: Any) -> Iterator[None]:
-    steps, optimizer.gradient_accumulation_steps = optimizer.gradient_accumulation_steps, None
-    try:
-        yield
-    finally:
-        optimizer.gradient_accumulation_steps = steps
+def _on_each(strategy: Any, variable: Any, function: Callable[..., Any], *args: Any) -> None:
+    strategy.extended.update(variable.value, function, args=args, group=False)

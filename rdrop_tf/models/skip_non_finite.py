@@ -9,6 +9,14 @@ from rdrop_tf._typing import Tensor
 _NEVER = 2**31 - 1
 
 
+def stepping_optimizer(optimizer: Any) -> Any:
+    """Returns the optimizer whose state is to be kept: that inside of `SkipNonFinite`.
+
+    What is its own says nothing, so a training may go on with it, or without.
+    """
+    return optimizer.inner_optimizer if isinstance(optimizer, SkipNonFinite) else optimizer
+
+
 @keras.saving.register_keras_serializable(package="rdrop_tf")
 class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
     """Takes another optimizer's steps, but for those with a gradient that is NaN or infinite.

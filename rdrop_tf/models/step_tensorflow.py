@@ -146,11 +146,20 @@ class TensorFlowStep(_Base):
         import tensorflow as tf
 
         replicas = _replicas()
-        variables = [v for v in self.metrics_variables if v.aggregation == "sum"]
+        # As TensorFlow reads them elsewhere, in `evaluate` for one: each by its own aggregation.
+        variables = [v for v in self.metrics_variables if v.aggregation in ("sum", "mean")]
         if replicas.count == 1 or not variables:
             return dict(self.get_metrics_result())
-        sums = replicas.sum([tf.identity(v.value) for v in variables])
-        with keras.StatelessScope(state_mapping=list(zip(variables, sums, strict=True))):
+        mapping = []
+        for dtype in dict.fromkeys(str(v.dtype) for v in variables):  # one sum is of one dtype
+            alike = [v for v in variables if str(v.dtype) == dtype]
+            for variable, total in zip(
+                alike, replicas.sum([tf.identity(v.value) for v in alike]), strict=True
+            ):
+                is_mean = variable.aggregation == "mean"
+                mean = tf.cast(total / replicas.count, total.dtype) if is_mean else total
+                mapping.append((variable, mean))
+        with keras.StatelessScope(state_mapping=mapping):
             return dict(self.get_metrics_result())
 
     def make_train_function(self, force: bool = False) -> Any:

@@ -1,6 +1,7 @@
 """Checks that a model, its wrapper and its optimizer belong to one `tf.distribute` strategy."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ def check_strategy(model: keras.Model) -> None:
         model: The model that is about to be wrapped.
 
     Raises:
-        ValueError: Under ParameterServerStrategy, or if the model's variables were not
+        ValueError: Under ParameterServerStrategy, or if the model or one of its variables was not
             made in the scope of the current strategy.
     """
     current = _current()
@@ -27,6 +28,7 @@ def check_strategy(model: keras.Model) -> None:
             f"{_RULE} Received: the model '{model.name}' made under {_name(_of(model))}, to be "
             f"wrapped under {_name(current)}"
         )
+    _check_variables(model)
 
 
 def check_compile(model: keras.Model, options: Mapping[str, Any]) -> None:
@@ -39,12 +41,7 @@ def check_compile(model: keras.Model, options: Mapping[str, Any]) -> None:
     strategy = _of(model)
     if strategy is None or strategy.num_replicas_in_sync == 1:
         return
-    steps = options.get("steps_per_execution", 1)
-    if steps != 1:
-        raise ValueError(
-            "under a strategy each call makes one step: leave out steps_per_execution. "
-            f"Received: steps_per_execution={steps} under {_name(strategy)}"
-        )
+    _check_steps(strategy, options.get("steps_per_execution", 1))
     devices = strategy.extended.worker_devices
     if options.get("jit_compile") is True and all("CPU" in device for device in devices):
         raise ValueError(
@@ -58,7 +55,8 @@ def check_optimizer(model: keras.Model, optimizer: Any) -> None:
     """Raises if an optimizer was made under another strategy, or cannot be shared by replicas.
 
     Raises:
-        ValueError: If it was made elsewhere, or scales the loss and accumulates gradients.
+        ValueError: If it was made elsewhere, or scales the loss and accumulates gradients or
+            overwrites weights with their averages.
     """
     made_under = _or_none(getattr(optimizer, "_distribution_strategy", None))
     if isinstance(optimizer, keras.optimizers.Optimizer) and made_under is not _of(model):
@@ -67,23 +65,65 @@ def check_optimizer(model: keras.Model, optimizer: Any) -> None:
             f"under {_name(_of(model))}"
         )
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if made_under is not None and inner is not optimizer and inner.gradient_accumulation_steps:
-        raise ValueError(
-            "under a strategy a loss scale and accumulated gradients do not go together: leave out "
-            "gradient_accumulation_steps, or train in bfloat16, which needs no loss scale. "
-            f"Received: {type(optimizer).__name__} with "
-            f"gradient_accumulation_steps={inner.gradient_accumulation_steps}"
-        )
+    if made_under is None or inner is optimizer:
+        return
+    for words, option in (
+        ("accumulated gradients", "gradient_accumulation_steps"),
+        ("weights that are overwritten with averages", "ema_overwrite_frequency"),
+    ):
+        if getattr(inner, option):
+            raise ValueError(
+                f"under a strategy a loss scale and {words} do not go together: leave out "
+                f"{option}, or train in bfloat16, which needs no loss scale. "
+                f"Received: {type(optimizer).__name__} with {option}={getattr(inner, option)}"
+            )
 
 
-def check_scope_of_fit(model: keras.Model) -> None:
-    """Raises if `fit` is called inside the scope of another strategy than the model's."""
+def check_fit(model: keras.Model) -> None:
+    """Raises for what has changed since a model was compiled that its strategy cannot work with.
+
+    Raises:
+        ValueError: If `fit` is called inside the scope of another strategy, a layer was built
+            outside of the model's, or several steps are to be made in one call.
+    """
     current = _current()
     if current is not None and current is not _of(model):
         raise ValueError(
             f"{_RULE} Received: `fit` under {_name(current)} of a model made under "
             f"{_name(_of(model))}"
         )
+    strategy = _of(model)
+    if strategy is not None:
+        _check_variables(model)
+        if strategy.num_replicas_in_sync > 1:
+            _check_steps(strategy, model.steps_per_execution)
+
+
+def _check_steps(strategy: Any, steps: Any) -> None:
+    if steps != 1:
+        raise ValueError(
+            "under a strategy each call makes one step: leave out steps_per_execution. "
+            f"Received: steps_per_execution={steps} under {_name(strategy)}"
+        )
+
+
+def _check_variables(model: keras.Model) -> None:
+    """Raises if a layer was built outside of the scope that its model was made in."""
+    strategy = _of(model)
+    if strategy is None:
+        return
+    for variable in model.variables:
+        if not strategy.extended.variable_created_in_scope(variable.value):
+            raise ValueError(
+                f"{_RULE} Received: the variable {variable.path!r}, of a layer that was built "
+                f"outside of it, in the model '{model.name}' made under {_name(strategy)}"
+            )
+
+
+def scope_of(model: keras.Model) -> AbstractContextManager[Any]:
+    """Returns the scope that a model was made in."""
+    strategy = _of(model)
+    return nullcontext() if strategy is None else strategy.scope()
 
 
 def worker_count(model: keras.Model) -> int:

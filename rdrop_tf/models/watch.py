@@ -20,16 +20,18 @@ class RDropWarning(UserWarning):
 
 
 class Watch(keras.callbacks.Callback):
-    """Warns about frozen noise and a divergence that stays 0; stops on bad labels.
+    """Warns about frozen or lost noise and a divergence that stays 0; stops on bad labels.
 
     Reads the logs of the first steps only, so that later steps need not be waited for.
     """
 
-    def __init__(self, rdrop: "RDropModel", draws: Draws) -> None:
+    def __init__(self, rdrop: "RDropModel", draws: Draws, is_saved: bool = False) -> None:
         super().__init__()
-        self._rdrop, self._draws = rdrop, draws
+        self._rdrop, self._draws, self._is_saved = rdrop, draws, is_saved
         self._done = rdrop.one_pass
-        draws.fresh |= layers_with_own_noise(rdrop.model)
+        own_noise = layers_with_own_noise(rdrop.model)
+        draws.fresh |= own_noise
+        draws.raw |= own_noise
         if keras.backend.backend() == "torch":
             draws.fresh |= layers_with_generators(rdrop.model)
         self._steps = 0
@@ -37,6 +39,9 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the divergence of the first steps."""
         self._draws.listening = False
+        if self._is_saved:
+            self._is_saved = False
+            self._warn_of_lost_noise()
         if self._done:
             return
         self._steps += 1
@@ -57,6 +62,17 @@ class Watch(keras.callbacks.Callback):
         self._done = float(logs.get("kl", 0.0)) != 0.0 or last
         if self._done and float(logs.get("kl", 0.0)) == 0.0:
             self._warn_of_zero()
+
+    def _warn_of_lost_noise(self) -> None:
+        # Beside layers there are initial weights, and pipelines that `fit` itself makes.
+        names = ", ".join(repr(name) for name in sorted(self._draws.raw - {self._rdrop.name}))
+        if names:
+            _warn(
+                f"Noise that cannot be saved: {names} draws by operations of TensorFlow, whose "
+                "state nobody can read, so a training that goes on draws other noise than an "
+                "unbroken one. Draw by keras.random, from a keras.random.SeedGenerator that the "
+                "layer keeps."
+            )
 
     def _warn_of_frozen_noise(self) -> None:
         if self._draws.frozen:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from rdrop_tf.models.skip_non_finite import stepping_optimizer
 from rdrop_tf.tasks.variables import assign_all, copies
 
 
@@ -61,4 +62,4 @@ class BestWeights(keras.callbacks.Callback):
         return value > best if self.higher_is_better else value < best
 
     def _variables(self) -> list[keras.Variable]:
-        return [*self.model.variables, *self.model.optimizer.variables]
+        return [*self.model.variables, *stepping_optimizer(self.model.optimizer).variables]

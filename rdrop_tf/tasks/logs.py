@@ -1,7 +1,12 @@
 """Callbacks that write a run's figures as they come."""
 
 import csv
+import errno
+import io
+import os
+import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,6 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from rdrop_tf.tasks.run_folder import write_whole
 from rdrop_tf.tasks.stopwatch import Stopwatch
 
 
@@ -42,6 +48,10 @@ class EpochLog(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, "seconds": self._watch.seconds, **figures}
         names = dict.fromkeys([*row, *(logs or {}), *self._fields])
         self.written = self._rows.write(row, names, self.written)
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Writes what a full disk had not taken."""
+        self._rows.end()
 
 
 class StepLog(keras.callbacks.Callback):
@@ -92,6 +102,10 @@ class StepLog(keras.callbacks.Callback):
         }
         self.written = self._rows.write(row, row, self.written)
 
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Writes what a full disk had not taken."""
+        self._rows.end()
+
     def _own(self, name: str) -> float | None:
         """Returns what this step added to a mean; None where it added nothing."""
         mean = self._means[name]
@@ -103,11 +117,16 @@ class StepLog(keras.callbacks.Callback):
 
 
 class _CsvRows:
-    """A csv file that is complete after every row and never left open."""
+    """A csv file that is complete after every row and never left open.
+
+    Rows that the disk does not take wait in memory, and are written with those that follow.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fields: list[str] | None = None
+        self._waiting: list[dict[str, Any]] = []
+        self._has_warned = False
 
     def write(self, row: Mapping[str, Any], fields: Iterable[str], before: int) -> int:
         """Writes a row behind the first `before` ones; returns how many there are then.
@@ -117,11 +136,22 @@ class _CsvRows:
             fields: Of the file, if this is its first row.
             before: How many rows stay.
         """
-        if self._fields is None:
-            self._fields = self._begin(list(fields), before)
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._fields, restval="").writerow(row)
+        self._waiting.append(dict(row))
+        try:
+            if self._fields is None:
+                self._fields = self._begin(list(fields), before - len(self._waiting) + 1)
+            _append(self._path, _text(self._fields, self._waiting))
+            self._waiting.clear()
+        except OSError as error:
+            self._warn(error)
         return before + 1
+
+    def end(self) -> None:
+        """Writes what waits, where it can be by now."""
+        if self._waiting and self._fields is not None:
+            with suppress(OSError):
+                _append(self._path, _text(self._fields, self._waiting))
+                self._waiting.clear()
 
     def _begin(self, fields: list[str], rows: int) -> list[str]:
         """Makes the file, or cuts that of an earlier process back to its first rows."""
@@ -130,9 +160,41 @@ class _CsvRows:
         if rows and self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
-                kept, fields = list(islice(reader, rows)), list(reader.fieldnames or fields)
-        with self._path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fields)
-            writer.writeheader()
-            writer.writerows(kept)
+                kept = list(islice(reader, rows))
+                # It may go on with figures more than it began with: of steps left out, for one.
+                fields = list(dict.fromkeys([*(reader.fieldnames or ()), *fields]))
+        # Aside: whoever is killed here leaves the rows as they were.
+        write_whole(self._path, _text(fields, kept, header=True))
         return fields
+
+    def _warn(self, error: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"rows of {self._path.name} were not written: {error}. Training goes on; they are "
+                "written as soon as they can be",
+                stacklevel=2,
+            )
+
+
+def _text(fields: list[str], rows: Iterable[Mapping[str, Any]], header: bool = False) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fields, restval="")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _append(path: Path, text: str) -> None:
+    """Adds to a file, all or nothing."""
+    data = text.encode("utf-8")
+    with path.open("ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            written = file.write(data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            file.truncate(size)
+            raise

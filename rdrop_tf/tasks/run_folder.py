@@ -13,6 +13,7 @@ import keras
 
 from rdrop_tf.recipes import Recipe
 
+_UNFINISHED = ".unfinished"
 EpochCurves = dict[str, list[float | None]]
 
 
@@ -63,7 +64,8 @@ class RunFolder:
         Raises:
             ValueError: If it exists and holds something: a run never overwrites another.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        begun = path / f"config.json{_UNFINISHED}"  # of a process that came no further
+        if path.exists() and (not path.is_dir() or any(p != begun for p in path.iterdir())):
             raise ValueError(
                 f"a run needs a new or empty folder; got {str(path)!r}, which holds something: "
                 "choose another one or remove it"
@@ -178,15 +180,41 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Writes a json file that people can read too; it is whole or not there."""
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        aside = self.path / f"{name}.unfinished"
-        aside.write_text(text + "\n", encoding="utf-8")
-        aside.replace(self.path / name)
+        write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Reads a json file."""
-        content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        return content
+        """Reads a json file.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        path = self.path / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            wrong = None if isinstance(content, dict) else f"a {type(content).__name__} in it"
+        except ValueError as error:  # also of letters that are none
+            wrong = str(error)
+        if wrong is not None:
+            raise ValueError(
+                f"{name} of a run must be the json object that was written; got {str(path)!r} with "
+                f"{wrong}: it was cut short or changed, take another folder or remove it"
+            )
+        return dict(content)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file that is whole, or as it was before.
+
+    Raises:
+        OSError: If the disk does not take it.
+    """
+    aside = path.with_name(f"{path.name}{_UNFINISHED}")
+    try:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            file.write(text)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _plain(config: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 
 from rdrop_tf.models import RDropModel
+from rdrop_tf.models.lost_worker import noticing_lost_workers
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks.best_weights import BestWeights
 from rdrop_tf.tasks.consistency import PROBE_LOG, ConsistencyProbe
@@ -30,7 +32,7 @@ from rdrop_tf.training import (
     TrainingStrategy,
     make_strategy,
 )
-from rdrop_tf.training.interrupts import interrupts_between_steps
+from rdrop_tf.training.interrupts import interrupts_between_steps, preempted_on_sigterm
 
 # How many training examples the divergence of two passes is measured on.
 PROBE_EXAMPLES = 100
@@ -136,17 +138,56 @@ def train(
             "on_nan='skip': leave it out"
         )
     strategy = strategy or make_strategy("none")
-    if not strategy.is_chief:
-        run = RunFolder.of_worker(folder)
-    else:
-        run = RunFolder.create_or_resume(folder, config) if resume else RunFolder.create(folder)
-    if run.has_ended:
-        run.forget_unfinished()
-        return RunResult(**run.read_result())
-    is_told, task = task is not None, task or make_task(recipe)
+    saves = resumable or resume
+    shown = None
+    if progress is not None:
+        say = describe or (lambda epoch: f"epoch {epoch} of {recipe.epochs}")
+        shown = ProgressOfTraining(progress, work_of_an_epoch(alpha), say)
+    # `fit` hears of both by itself; it is not all that takes time.
+    sigterm = preempted_on_sigterm() if saves else nullcontext()
+    with sigterm, noticing_lost_workers(strategy.workers):
+        if not strategy.is_chief:
+            run = RunFolder.of_worker(folder)
+        else:
+            run = RunFolder.create_or_resume(folder, config) if resume else RunFolder.create(folder)
+        if run.has_ended:
+            run.forget_unfinished()
+            return _read_result(run)
+        if task is None:
+            task = make_task(recipe)
+            if progress is not None:
+                progress.say(task.about_data())
+        return _train(
+            recipe,
+            run,
+            task,
+            alpha,
+            seed,
+            config,
+            strategy=strategy,
+            on_nan=on_nan,
+            checkpoints=checkpoints,
+            saves=saves,
+            shown=shown,
+        )
+
+
+def _train(
+    recipe: Recipe,
+    run: RunFolder,
+    task: Task,
+    alpha: float,
+    seed: int,
+    config: Mapping[str, Any],
+    *,
+    strategy: TrainingStrategy,
+    on_nan: str,
+    checkpoints: bool,
+    saves: bool,
+    shown: ProgressOfTraining | None,
+) -> RunResult:
+    """Does what `train` does, in a folder of its own."""
     parts = task.splits()
-    if progress is not None and not is_told:
-        progress.say(task.about_data())
     keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = _compiled(task, alpha, on_nan)
@@ -168,11 +209,10 @@ def train(
     average = AverageWeights(recipe.average) if recipe.average > 1 else None
     if average is not None:
         callbacks.append(average)
-    if progress is not None:
-        say = describe or (lambda epoch: f"epoch {epoch} of {recipe.epochs}")
-        callbacks.append(ProgressOfTraining(progress, work_of_an_epoch(alpha), say))
+    if shown is not None:
+        callbacks.append(shown)
     saving = None
-    if resumable or resume:
+    if saves:
         saving = ExactResume(
             run.unfinished, every_epochs=None, every_minutes=MINUTES_TO_LOSE, seed=seed
         )
@@ -213,6 +253,16 @@ def work_of_an_epoch(alpha: float) -> float:
     (1.0, 2.0)
     """
     return 2.0 if alpha else 1.0
+
+
+def _read_result(run: RunFolder) -> RunResult:
+    try:
+        return RunResult(**run.read_result())
+    except TypeError as error:
+        raise ValueError(
+            f"result.json must hold the figures of a run that has ended; got that of {run.path}, "
+            "which does not: remove it to have them worked out anew"
+        ) from error
 
 
 def _compiled(task: Task, alpha: float, on_nan: str) -> RDropModel:

@@ -10,7 +10,7 @@ from keras import tree
 from numpy.typing import NDArray
 
 from rdrop_tf._typing import Nested
-from rdrop_tf.data import EpochData, NumberedEpochs, Share, SimilarSizes
+from rdrop_tf.data import EpochData, NumberedEpochs, Share, SimilarSizes, facts_of_arrays
 from rdrop_tf.tasks.parts import Examples, NumberedRows, Part, Stream, take
 
 Order: TypeAlias = NDArray[np.int64]
@@ -80,6 +80,15 @@ class TrainingBatches(EpochData):
     def batches(self, epoch: int) -> int:
         """Returns how many batches an epoch has: each has as many."""
         return -(-self._part.rows // self._batch_size)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what the batches follow from."""
+        if self._numbered is not None:
+            return self._numbered.facts()
+        order = {"batch_size": self._batch_size, "seed": self._seed}
+        if isinstance(self._part, Examples):
+            return {**order, **facts_of_arrays(tuple(self._part), self._part.rows)}
+        return {**order, "rows": self._part.rows}
 
     def rest(self, epoch: int, batch: int = 0) -> Any:
         """Returns the batches of an epoch from number `batch` on."""

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import keras
 import numpy as np
@@ -109,6 +110,20 @@ class TokenBatches(keras.utils.PyDataset, EpochData):
         self._drawn: dict[int, _Both] = {}
         self.buckets = self._choose(buckets) if isinstance(buckets, int) else tuple(buckets)
         self.move_to(epoch)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what the batches follow from."""
+        rows = len(self._plain[0])
+        step = max(1, rows // 32)
+        some = [np.concatenate([*side[::step], side[-1]]) for side in self._plain]
+        return {
+            "tokens": self._tokens,
+            "buckets": [list(bucket) for bucket in self.buckets],
+            "seed": self._seed,
+            "shuffle": self._shuffle,
+            "rows": rows,
+            "some pairs": [crc32(ids.astype(np.int64).tobytes()) for ids in some],
+        }
 
     @classmethod
     def from_text(

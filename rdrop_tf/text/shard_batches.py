@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,18 @@ class ShardTokenBatches(EpochData):
         self._columns = [shards.measured.index(name) for name in ("source", "target")]
         self.buckets = self._choose(buckets)
         self._batches, self._fill = self._counted()
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what the batches follow from."""
+        places = np.unique(np.linspace(0, len(self._shards) - 1, 32).astype(np.int64))
+        return {
+            "tokens": self._tokens,
+            "buckets": [list(bucket) for bucket in self.buckets],
+            "seed": self._seed,
+            "rows": len(self._shards),
+            "some rows": crc32(b"".join(self._shards.records.read(places))),
+            "batches of each file": list(self._batches),
+        }
 
     @property
     def _files(self) -> list[Any]:

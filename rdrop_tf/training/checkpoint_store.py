@@ -6,6 +6,7 @@ import os
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,9 +64,12 @@ class CheckpointStore:
         if keep < 1:
             raise ValueError(f"a store keeps 1 checkpoint or more; got keep={keep}")
         self.folder, self.keep = folder, keep
+        # What `newest` has passed over takes none of the places of those that stay.
+        self._broken: set[Path] = set()
+        self._foreign: set[Path] = set()
 
     def write(self, checkpoint: Checkpoint) -> Path:
-        """Writes a checkpoint, then deletes those before the last `keep`.
+        """Writes a checkpoint, then deletes those before the last `keep`, and broken ones.
 
         Args:
             checkpoint: What to write.
@@ -113,16 +117,19 @@ class CheckpointStore:
         Raises:
             ValueError: If there are some, and none can be used.
         """
-        refused = []
+        refused: dict[str, list[str]] = {}  # names by what is wrong
         for path in self.paths():
+            passed_over = self._broken
             try:
                 checkpoint = read_checkpoint(path)
+                passed_over = self._foreign
                 if check is not None:
                     check(checkpoint)
             except (ValueError, OSError) as error:
-                refused.append(f"{path.name}: {error}")
+                passed_over.add(path)
+                refused.setdefault(str(error), []).append(path.name)
                 continue
-            for sentence in refused:
+            for sentence in _sentences(refused):
                 warnings.warn(
                     f"a checkpoint is refused, and step {checkpoint.step} used instead; {sentence}",
                     stacklevel=2,
@@ -131,7 +138,8 @@ class CheckpointStore:
         if refused:
             raise ValueError(
                 f"none of the checkpoints in {str(self.folder)!r} can be used: "
-                f"{'; '.join(refused)}. Start anew in another folder, or remove this one"
+                f"{'; '.join(_sentences(refused))}. Start anew in another folder, or remove this "
+                "one"
             )
         return None
 
@@ -144,9 +152,11 @@ class CheckpointStore:
         return self.folder.glob(f"*{_UNFINISHED}")
 
     def _delete_old(self, written: Path) -> None:
-        others = [path for path in self.paths() if path != written]
-        for path in [*others[self.keep - 1 :], *self._unfinished()]:
+        passed_over = self._broken | self._foreign
+        others = [path for path in self.paths() if path != written and path not in passed_over]
+        for path in [*others[self.keep - 1 :], *(self._broken - {written}), *self._unfinished()]:
             path.unlink(missing_ok=True)
+        self._broken.clear()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -159,8 +169,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         What it holds.
 
     Raises:
-        ValueError: If the file is not named as a checkpoint, or its bytes are not those that
-            were written.
+        ValueError: If the file is not named as a checkpoint, its bytes are not those that were
+            written, or it holds something else.
     """
     name = _NAME.fullmatch(path.name)
     if name is None:
@@ -177,13 +187,28 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 f"{found[:8]}..., not {name[2][:8]}...): it was cut short or changed"
             )
         file.seek(0)
-        with np.load(file, allow_pickle=False) as members:
-            facts = json.loads(bytes(members[_FACTS]).decode("utf-8"))
-            arrays = {
-                array: _as_written(members[f"array_{place}"], dtype)
-                for place, (array, dtype) in enumerate(facts["arrays"])
-            }
-    return Checkpoint(int(name[1]), arrays, facts["facts"])
+        try:
+            arrays, facts = _read_npz(file)
+        except (zipfile.BadZipFile, zlib.error, LookupError, TypeError, ValueError, EOFError) as e:
+            raise ValueError(
+                "it must be a zip of the arrays and facts of a checkpoint; it is something else, "
+                f"which this package has not written ({type(e).__name__})"
+            ) from e
+    return Checkpoint(int(name[1]), arrays, facts)
+
+
+def _read_npz(file: BinaryIO) -> tuple[dict[str, NDArray[Any]], Mapping[str, Any]]:
+    with np.load(file, allow_pickle=False) as members:
+        facts = json.loads(bytes(members[_FACTS]).decode("utf-8"))
+        arrays = {
+            array: _as_written(members[f"array_{place}"], dtype)
+            for place, (array, dtype) in enumerate(facts["arrays"])
+        }
+    return arrays, facts["facts"]
+
+
+def _sentences(refused: Mapping[str, list[str]]) -> list[str]:
+    return [f"{', '.join(names)}: {wrong}" for wrong, names in refused.items()]
 
 
 class _Hashed:

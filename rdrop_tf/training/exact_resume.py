@@ -1,5 +1,6 @@
 """A training that can be killed at any moment and goes on as if it had not been."""
 
+import json
 import signal
 import threading
 import time
@@ -12,16 +13,18 @@ from typing import Any
 import keras
 
 from rdrop_tf.data import EpochData
+from rdrop_tf.data.facts import Facts, difference
 from rdrop_tf.models.by_epoch import Place
-from rdrop_tf.models.lost_worker import TRY_AGAIN
 from rdrop_tf.models.rdrop_model import RDropModel
 from rdrop_tf.models.strategy import is_chief
 from rdrop_tf.training.agreement import Agreement
+from rdrop_tf.training.callback_states import CallbackStates
 from rdrop_tf.training.checkpoint_store import Checkpoint, CheckpointStore
+from rdrop_tf.training.interrupts import Preempted
 from rdrop_tf.training.run_state import (
-    CallbackStates,
     check_finite,
     check_variables,
+    non_finite,
     random_state,
     replicas_of,
     restore_random_state,
@@ -29,14 +32,11 @@ from rdrop_tf.training.run_state import (
     save_variables,
 )
 
-PREEMPTED = TRY_AGAIN
-
-
-class Preempted(SystemExit):
-    """Training was asked to end (SIGTERM) and has saved where it stands; exit code 75."""
-
-    def __init__(self) -> None:
-        super().__init__(PREEMPTED)
+# What a checkpoint says besides its arrays.
+_FACTS = {
+    *("place", "data", "batches", "given", "stopped"),
+    *("alpha", "callbacks", "random", "replicas"),
+}
 
 
 class ExactResume(keras.callbacks.Callback):
@@ -49,12 +49,17 @@ class ExactResume(keras.callbacks.Callback):
     arrays, a `tf.data.Dataset` in a fixed order, or an `rdrop_tf.data.EpochData`. Arrays are
     shuffled by (seed, epoch).
 
+    It goes on only with the data that it began with: their order, the size of their batches, their
+    number and a few of their rows are compared (of a `tf.data.Dataset` its form alone; of an
+    `EpochData` of your own what its `facts` returns), and `class_weight`.
+
     Several workers take the same steps, save together and go on together; the chief writes, into a
     folder that all of them see.
 
-    It saves after every so many epochs, steps or minutes, whichever comes first. On SIGTERM it
-    saves after the step that is under way and raises `Preempted`, which ends the process with the
-    exit code 75. Where the disk does not take a checkpoint, training goes on with a warning.
+    It saves after every so many epochs, steps or minutes, whichever comes first, and at the end. On
+    SIGTERM it saves after the step that is under way and raises `Preempted`, which ends the process
+    with the exit code 75. Where the disk does not take a checkpoint, training goes on with a
+    warning.
 
     Args:
         folder: Of the checkpoints, which are no one else's; of a new training it is empty.
@@ -127,15 +132,20 @@ class ExactResume(keras.callbacks.Callback):
         """The newest checkpoint, which may be broken; None without one."""
         return next(iter(self._store.paths()), None)
 
-    def place_of(self, batch: int) -> Place:
-        """Returns the place in the data of what Keras calls batch number `batch`."""
-        return Place(self._begins.epoch, self._begins.batch + batch)
-
     # What `RDropModel.fit` asks for
 
-    def find_place(self, model: RDropModel) -> Place | None:
-        """Returns where the newest checkpoint that is whole goes on; None without one."""
-        self._found = self._store.newest()
+    def find_place(self, model: RDropModel, data: EpochData, facts: Facts) -> Place | None:
+        """Returns where the newest checkpoint of this training goes on; None without one.
+
+        Args:
+            model: Built, with its optimizer.
+            data: What it is to be trained on.
+            facts: What else the steps follow from.
+        """
+        self._data = data
+        # Read back, as a checkpoint's are.
+        self._facts = json.loads(json.dumps({**data.facts(), **facts}))
+        self._found = self._store.newest(lambda found: self._check(found, model))
         self._workers = Agreement(model)
         self._workers.check_equal(
             -1 if self._found is None else self._found.step,
@@ -148,22 +158,20 @@ class ExactResume(keras.callbacks.Callback):
         """Whether a callback had ended the training."""
         return self._found is not None and bool(self._found.facts["stopped"])
 
-    def begin(self, data: EpochData, callbacks: list[keras.callbacks.Callback]) -> None:
-        """Hears what training is about to begin with."""
-        self._data = data
+    def begin(self, callbacks: list[keras.callbacks.Callback]) -> None:
+        """Hears with which callbacks training is about to begin."""
         self._callbacks = CallbackStates(callbacks)
         self._place, self._steps = Place(), 0
         self._saved_at_step, self._saved_at_time = 0, time.monotonic()
         if self._found is not None:
             self._place = Place(*self._found.facts["place"])
             self._steps = self._saved_at_step = self._found.step
-            self._check_data(**self._found.facts["data"])
 
     def restore(self, model: RDropModel) -> None:
         """Puts everything back; all callbacks have heard that training begins."""
         assert self._found is not None
-        self._check_replicas(self._found.facts["replicas"], model)
-        check_variables(model, self._found.arrays)
+        self._warn_of_settings(self._found.facts["given"])
+        self._given = self._found.facts["given"]
         alpha = self._found.facts["alpha"]
         if alpha is not None:
             model.alpha = alpha
@@ -187,6 +195,8 @@ class ExactResume(keras.callbacks.Callback):
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+        if self._asked_to_end.is_set():  # since the end of the last epoch, which was saved
+            raise Preempted
 
     # What Keras tells
 
@@ -197,20 +207,29 @@ class ExactResume(keras.callbacks.Callback):
                 "ExactResume needs a `fit` that can begin anywhere in its data, that of "
                 f"RDropModel. Received: the `fit` of {type(self.model).__name__}"
             )
+        self._given = _given(self.model)
+        self._non_finite: Mapping[str, Any] | None = None
+        self._callbacks.note()  # all others have heard of it
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Goes back into the epoch: its beginning has made the running means 0."""
         if self._found is not None and self._place.batch:
             self._restore_all()
         self._found = None  # its arrays are no longer needed
-        self._begins = self._place if self._place.epoch == epoch else Place(epoch)
+        if self._non_finite is None:
+            arrays: dict[str, Any] = {}
+            save_variables(self.model, arrays)
+            self._non_finite = non_finite(self.model, arrays)
+        self._epoch = epoch
+        if self._place.epoch != epoch:
+            self._place = Place(epoch)
         assert self._data is not None
         self._batches = self._data.batches(epoch)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves where it is time to."""
-        place = Place(self._begins.epoch, self._begins.batch + batch + 1)
-        self._steps += place.batch - (self._place.batch if place.epoch == self._place.epoch else 0)
+        place = Place(self._epoch, batch + 1)
+        self._steps += place.batch - self._place.batch
         self._place = place
         # The last step of an epoch is saved by its end. All workers have to ask each other.
         if place.batch < self._batches and self._is_time():
@@ -221,7 +240,8 @@ class ExactResume(keras.callbacks.Callback):
         self._place = Place(epoch + 1)
         turn = self._every_epochs is not None and (epoch + 1) % self._every_epochs == 0
         is_time = self._is_time()  # first: no worker may leave the question out
-        if turn or self.model.stop_training or is_time:
+        is_last = epoch + 1 == self.params["epochs"]
+        if turn or is_last or self.model.stop_training or is_time:
             self._save()
 
     def _is_time(self) -> bool:
@@ -239,18 +259,18 @@ class ExactResume(keras.callbacks.Callback):
     def _save(self) -> None:
         model, arrays = self.model, dict[str, Any]()
         save_variables(model, arrays)
-        # Their number tells other data of another length.
-        epoch = self._begins.epoch
         facts = {
             "place": self._place,
-            "data": {"epoch": epoch, "batches": self._batches},
+            "data": self._facts,
+            "batches": [self._epoch, self._batches],
+            "given": self._given,
             "stopped": bool(model.stop_training),
             "alpha": _number(model.alpha),
             "callbacks": self._callbacks.save(arrays),
             "random": random_state(arrays),
             "replicas": replicas_of(model),
         }
-        check_finite(arrays)
+        check_finite(non_finite(model, arrays), self._non_finite or {})
         try:
             if is_chief(model):
                 self._store.write(Checkpoint(self._steps, arrays, facts))
@@ -272,24 +292,59 @@ class ExactResume(keras.callbacks.Callback):
         restore_random_state(facts["random"], arrays)
         return self._callbacks.restore(facts["callbacks"], arrays)
 
-    def _check_replicas(self, saved: int, model: RDropModel) -> None:
-        now = replicas_of(model)
+    def _check(self, found: Checkpoint, model: RDropModel) -> None:
+        """Raises if a checkpoint is not of this training."""
+        if not found.facts.keys() >= _FACTS:
+            raise ValueError("it must be one that ExactResume of this version has written")
+        now, saved = replicas_of(model), found.facts["replicas"]
         if now != saved:
             raise ValueError(
                 "training must go on with as many replicas as it began with, as each draws noise "
-                f"of its own. Received: {now} replicas, and a checkpoint of {saved}; to begin anew "
-                "take an empty folder"
+                f"of its own. Received: {now} replicas, and a checkpoint of {saved}"
             )
+        check_variables(model, found.arrays)
+        self._check_data(found.facts["data"], *found.facts["batches"])
 
-    def _check_data(self, epoch: int, batches: int) -> None:
+    def _check_data(self, saved: Facts, epoch: int, batches: int) -> None:
         assert self._data is not None
+        differs = difference(saved, self._facts)
         now = self._data.batches(epoch)
-        if now != batches:
+        if differs is None and now != batches:
+            differs = f"{now} batches in epoch {epoch + 1}, which had {batches}"
+        if differs is not None:
             raise ValueError(
                 "training must go on with the data it began with, in the same batches. "
-                f"Received: {now} batches in epoch {epoch + 1}, which had {batches}; to begin "
-                "anew take an empty folder"
+                f"Received: {differs}"
             )
+
+    def _warn_of_settings(self, given: Mapping[str, Any]) -> None:
+        """Says what was given anew and is replaced by what was saved."""
+        now = json.loads(json.dumps(self._given))
+        for name, value in given.items():
+            if now.get(name) != value and None not in (now.get(name), value):
+                warnings.warn(
+                    f"{name}={_shown(now[name])} is not used: training goes on with the {name} it "
+                    f"was saved with, having begun with {_shown(value)}. Change it in a callback, "
+                    "or begin "
+                    "anew in an empty folder",
+                    stacklevel=2,
+                )
+
+
+def _given(model: RDropModel) -> dict[str, Any]:
+    """Returns the settings that live in variables, None where they do not."""
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    rate = getattr(inner, "_learning_rate", None)
+    is_number = isinstance(rate, keras.Variable)
+    return {
+        "alpha": _number(model.alpha),
+        "learning_rate": float(keras.ops.convert_to_numpy(rate)) if is_number else None,
+    }
+
+
+def _shown(value: Any) -> str:
+    """Writes a number without what its 32 bits add to it."""
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 def _number(alpha: Any) -> Any:

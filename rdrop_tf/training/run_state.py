@@ -2,9 +2,9 @@
 
 import random
 import re
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -15,15 +15,11 @@ from numpy.typing import NDArray
 from rdrop_tf._keras import global_seed, set_global_seed
 from rdrop_tf.models import RDropModel
 from rdrop_tf.models.replica_values import assign_replicas, own_to_replicas, read_replicas
+from rdrop_tf.models.skip_non_finite import stepping_optimizer
 
 Arrays = dict[str, NDArray[Any]]
-_VARIABLE, _RANDOM, _CALLBACK = "variable ", "numpy's generator", "callback "
-# Stands in a callback's state for an array, which lies with the others.
-_ARRAY = "__array__"
+_VARIABLE, _RANDOM = "variable ", "numpy's generator"
 _NUMBER = re.compile(r"_\d+(?=[_/]|$)")
-# What Keras gives every callback; and a number whose sign it turns where it also sets a function,
-# which is not saved: it would turn it again.
-_GIVEN = ("params", "_model", "min_delta")
 
 
 def variables_of(model: RDropModel) -> list[keras.Variable]:
@@ -32,7 +28,8 @@ def variables_of(model: RDropModel) -> list[keras.Variable]:
     Weights, statistics, random seeds, alpha, what the optimizer holds (its step, its moments, the
     loss scale), and the running means of the metrics.
     """
-    found = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    optimizer = stepping_optimizer(model.optimizer)
+    found = [*model.variables, *optimizer.variables, *model.metrics_variables]
     return list({id(v): v for v in found}.values())
 
 
@@ -88,19 +85,43 @@ def replicas_of(model: RDropModel) -> int:
     return 1 if strategy is None else int(strategy.num_replicas_in_sync)
 
 
-def check_finite(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Raises if a weight, statistic or moment is no finite number; running means may be.
+def non_finite(model: RDropModel, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Returns where weights, statistics and moments are no finite numbers, by their names.
+
+    What a metric holds does not count: nothing goes on from it but logs.
+
+    Args:
+        model: The model.
+        arrays: What `save_variables` made of it.
+    """
+    figures = {id(v) for v in model.metrics_variables}
+    found = {}
+    for variable, (name, array) in zip(variables_of(model), _variables(arrays), strict=True):
+        if id(variable) not in figures and "float" in str(array.dtype):
+            is_bad = ~np.isfinite(array)
+            if is_bad.any():
+                found[name] = is_bad
+    return found
+
+
+def check_finite(
+    found: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]] = MappingProxyType({})
+) -> None:
+    """Raises if a value is no finite number that was one before.
+
+    Args:
+        found: What `non_finite` has found.
+        before: What it found before training: a mask of -inf is meant to be one.
 
     Raises:
         FloatingPointError: Names the first.
     """
-    for name, array in _variables(arrays):
-        path = name.split(" ", 2)[2]
-        is_mean = path.endswith(("/total", "/count"))
-        if array.dtype.kind == "f" and not is_mean and not np.isfinite(array).all():
+    for name, is_bad in found.items():
+        is_new = is_bad & ~before.get(name, np.zeros((), bool))
+        if is_new.any():
             raise FloatingPointError(
-                f"a checkpoint must hold finite numbers. Received: {path!r} with "
-                f"{int((~np.isfinite(array)).sum())} that are not; it was not saved"
+                f"a checkpoint must hold finite numbers. Received: {name.split(' ', 2)[2]!r} with "
+                f"{int(is_new.sum())} that are not; it was not saved"
             )
 
 
@@ -123,114 +144,6 @@ def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, NDArray[
     name, *rest = state["numpy"]
     np.random.set_state((name, arrays[_RANDOM], *rest))
     set_global_seed(state["keras"])
-
-
-class CallbackStates:
-    """What callbacks remember: whatever plain values have changed since training began.
-
-    Plain are numbers, strings, None, arrays, and lists, tuples, deques and dicts of these. What
-    was given to a callback (a patience, a path) does not change, so a new value of it counts when
-    training goes on. A callback whose `is_resumed` is False begins anew.
-
-    Args:
-        callbacks: The callbacks, before training begins.
-    """
-
-    def __init__(self, callbacks: Iterable[keras.callbacks.Callback]) -> None:
-        callbacks = [c for c in callbacks if getattr(c, "is_resumed", True)]
-        self._callbacks = dict(zip(_names(callbacks), callbacks, strict=True))
-        self._first = {name: _plain(vars(c)) for name, c in self._callbacks.items()}
-
-    def save(self, arrays: Arrays) -> dict[str, Any]:
-        """Returns what has changed, by callback and attribute; adds its arrays to `arrays`."""
-        saved = {}
-        for name, callback in self._callbacks.items():
-            first = self._first[name]
-            saved[name] = {
-                key: _pack(value, arrays)
-                for key, value in _plain(vars(callback)).items()
-                if key not in first or not _same(value, first[key])
-            }
-        return saved
-
-    def restore(self, saved: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> list[str]:
-        """Sets what had changed; returns the callbacks that are not there any more."""
-        for name, attributes in saved.items():
-            callback = self._callbacks.get(name)
-            if callback is None:
-                continue
-            for key, packed in attributes.items():
-                setattr(callback, key, _unpack(packed, arrays, getattr(callback, key, None)))
-        return [name for name, values in saved.items() if values and name not in self._callbacks]
-
-
-def _names(callbacks: Iterable[keras.callbacks.Callback]) -> list[str]:
-    """Names each callback by its class and how many of it came before."""
-    seen: Counter[str] = Counter()
-    names = []
-    for callback in callbacks:
-        kind = type(callback).__name__
-        names.append(f"{kind} {seen[kind]}")
-        seen[kind] += 1
-    return names
-
-
-def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: _copy(v) for k, v in attributes.items() if k not in _GIVEN and _is_plain(v)}
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
-    if isinstance(value, list | tuple | deque):
-        return all(map(_is_plain, value))
-    if isinstance(value, np.ndarray):
-        return value.dtype != object
-    return value is None or isinstance(value, bool | int | float | str | np.generic)
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | deque):
-        return [_copy(one) for one in value]
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_same, a, b))
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a.dtype == b.dtype and np.array_equal(a, b)
-    return type(a) is type(b) and bool(a == b)
-
-
-def _pack(value: Any, arrays: Arrays) -> Any:
-    if isinstance(value, dict):
-        return {key: _pack(one, arrays) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_pack(one, arrays) for one in value]
-    if isinstance(value, np.ndarray | np.generic):
-        name = f"{_CALLBACK}{len(arrays)}"
-        arrays[name] = np.asarray(value)
-        return {_ARRAY: name}
-    return value
-
-
-def _unpack(packed: Any, arrays: Mapping[str, NDArray[Any]], like: Any) -> Any:
-    """Turns a packed value back; lists become what the attribute is now, a deque for one."""
-    if isinstance(packed, dict):
-        if set(packed) == {_ARRAY}:
-            return arrays[packed[_ARRAY]]
-        return {key: _unpack(one, arrays, None) for key, one in packed.items()}
-    if isinstance(packed, list):
-        values = [_unpack(one, arrays, None) for one in packed]
-        if isinstance(like, deque):
-            return deque(values, like.maxlen)
-        return tuple(values) if isinstance(like, tuple) else values
-    return packed
 
 
 def _variables(arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:

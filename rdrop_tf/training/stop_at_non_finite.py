@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 
-from rdrop_tf.models.by_epoch import Place
 from rdrop_tf.training.exact_resume import ExactResume
 
 
@@ -69,14 +68,10 @@ class StopAtNonFinite(keras.callbacks.Callback):
                 )
 
     def _place(self, batch: int) -> str:
-        place = Place(self._epoch, batch)
+        place = f"epoch {self._epoch + 1}, batch {batch + 1}"
         if self._resume is None:
-            return f"epoch {place.epoch + 1}, batch {place.batch + 1}"
-        place = self._resume.place_of(batch)
-        return (
-            f"step {self._resume.steps + 1} (epoch {place.epoch + 1}, batch {place.batch + 1} of "
-            f"{self._resume.batches})"
-        )
+            return place
+        return f"step {self._resume.steps + 1} ({place} of {self._resume.batches})"
 
     def _way_out(self) -> str:
         if self._resume is None:

@@ -1,5 +1,6 @@
 """Batches are a function of the epoch, and can be begun anywhere."""
 
+import json
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from rdrop_tf.data import ArrayEpochs, DatasetEpochs, EpochData, epoch_data
+from rdrop_tf.data.facts import difference
 
 pytestmark = pytest.mark.one_backend
 
@@ -104,3 +106,34 @@ def test_a_data_set_of_unknown_length_is_refused(how: str, word: str) -> None:
     data = numbers().filter(lambda i: i < 4) if how == "filter" else numbers().repeat()
     with pytest.raises(ValueError, match=rf"assert_cardinality\(BATCHES\)\). .* of {word} length"):
         epoch_data(data.batch(2)).batches(0)
+
+
+def test_facts_tell_other_rows_however_many_there_are() -> None:
+    x, y = np.random.default_rng(0).normal(size=(500, 4)), np.arange(500) % 7
+    whole = ArrayEpochs((x, y), 4).facts()
+    assert json.loads(json.dumps(whole)) == whole
+    assert difference(whole, ArrayEpochs((x * (1 + 1e-9), y), 4).facts()) is None, "rounded apart"
+    for changed in ((x + 0.1, y), (x, y[::-1])):
+        assert difference(whole, ArrayEpochs(changed, 4).facts()) == "other values in the rows"
+    for changed, text in (((x[:-1], y[:-1]), "rows=499"), ((x[:, :3], y), "form=")):
+        assert str(difference(whole, ArrayEpochs(changed, 4).facts())).startswith(text)
+    assert ArrayEpochs((x, y), 4, seed=1, shuffle=False).facts()["seed"] is None
+
+
+def test_numbers_in_arrays_of_objects_are_numbers() -> None:
+    (rows,) = ArrayEpochs((np.array([[1, 2.5], [3, 4]], object),), 2, shuffle=False).rest(0)[0]
+    assert rows.dtype == np.float64
+    with pytest.raises(ValueError, match=r"numbers or texts, in rows of one .*ndarray with"):
+        ArrayEpochs((np.array([[1], [2, 3]], object),), 2)
+
+
+@pytest.mark.tensorflow
+def test_texts_of_any_kind_and_ragged_rows() -> None:
+    import tensorflow as tf
+
+    texts = np.array(["b", "aü", ""])
+    for given in (texts, texts.astype(object), tf.constant(texts)):
+        (rows,) = ArrayEpochs((given,), 3, shuffle=False).rest(0)[0]
+        assert [text.decode() for text in rows.numpy()] == texts.tolist()
+    with pytest.raises(ValueError, match=r"pad them, .*Received: RaggedTensor with"):
+        ArrayEpochs((tf.ragged.constant([[1], [2, 3]]),), 2)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from rdrop_tf import RDropModel
 from rdrop_tf.data import NumberedEpochs, Shards, Share, SimilarSizes, write_shards
+from rdrop_tf.data.facts import difference
 
 pytestmark = pytest.mark.one_backend
 
@@ -181,3 +182,16 @@ def test_fit_takes_them(tmp_path: Path) -> None:
     logs = rdrop.fit(images(tmp_path, 250), epochs=2, verbose=0).history
     assert len(logs["kl"]) == 2
     assert min(logs["kl"]) > 0
+
+
+def test_facts_are_of_the_order_and_of_a_few_labels() -> None:
+    noted = Noted()
+    data = NumberedEpochs(ROWS, noted, 8, seed=3)
+    facts = data.facts()
+    assert noted.read == [0, 11, 22]
+    assert facts == NumberedEpochs(ROWS, Noted(), 8, seed=3).facts()
+    other = NumberedEpochs(ROWS, lambda numbers: (numbers, 9 * numbers), 8, seed=3).facts()
+    assert difference(facts, other) == "other values in the rows"
+    assert difference(facts, NumberedEpochs(ROWS + 1, Noted(), 8, seed=3).facts()) == (
+        "rows=24, which was 23"
+    )

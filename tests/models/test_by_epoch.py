@@ -66,6 +66,28 @@ def test_it_is_the_training_of_one_fit() -> None:
 
 
 @pytest.mark.one_backend
+def test_the_bar_of_an_epoch_is_as_long_as_that_epoch() -> None:
+    class Growing(ArrayEpochs):
+        """One batch more in every epoch."""
+
+        def rest(self, epoch: int, batch: int = 0) -> Any:
+            return super().rest(0, 3 - epoch)
+
+        def batches(self, epoch: int) -> int:
+            return 1 + epoch
+
+    class Lengths(Told):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.heard.append(self.params["steps"])
+
+    rdrop, lengths = averaging(), Lengths()
+    rdrop.run_eagerly = True
+    data = Growing(zoo.features(), len(zoo.features()[0]) // 4)
+    rdrop.fit(data, epochs=EPOCHS, verbose=0, callbacks=[lengths])
+    assert lengths.heard == ["begin", 1, 0, 2, 1, 3, 2, "end"]
+
+
+@pytest.mark.one_backend
 def test_it_begins_where_it_is_told_and_stops_where_a_callback_says() -> None:
     class Stop(Told):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -25,6 +25,7 @@ CASES = (
     "rows, regularised",
     "global_clipnorm",
     "accumulation, every 2nd update",
+    "accumulation, AdamW, a schedule",
     "the paper's scale",
     "strings, flags, ragged",
 )
@@ -39,6 +40,36 @@ def test_two_replicas_train_as_one_device(name: str, mirrored: Any) -> None:
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-6)
     assert two_logs == pytest.approx(one_logs, rel=2e-6)
     assert one_logs["kl"] > 1e-4, "the passes must differ, or the test says nothing"
+
+
+def test_averages_of_weights_that_overwrite_them(mirrored: Any) -> None:
+    """With accumulated gradients, which alone is the other branch that Keras makes."""
+    x, y = zoo.features()
+    found = []
+    for strategy in (None, mirrored):
+        keras.utils.set_random_seed(3)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            rdrop = RDropModel(zoo.functional(0.0), alpha=0.0)
+            optimizer = keras.optimizers.Adam(
+                1e-2, use_ema=True, ema_overwrite_frequency=2, gradient_accumulation_steps=2
+            )
+            rdrop.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        rdrop.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+        found.append(rdrop.get_weights())
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["gradient_accumulation_steps", "ema_overwrite_frequency"])
+def test_a_loss_scale_and_branches_of_the_optimizer_are_refused(option: str, mirrored: Any) -> None:
+    with mirrored.scope():
+        rdrop = RDropModel(zoo.half(0.1))
+        inner = keras.optimizers.SGD(**{"use_ema": True, option: 2})
+        with pytest.raises(ValueError, match=rf"do not go together: leave out {option}.*=2"):
+            rdrop.compile(
+                keras.optimizers.LossScaleOptimizer(inner),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
 
 
 @pytest.mark.parametrize(("alpha", "forward"), [(0.0, "concat"), (2.0, "two_calls")])
@@ -74,6 +105,22 @@ def test_losses_of_a_layer_that_waits_for_the_other_replicas(
     assert found[1][1] == pytest.approx(found[0][1], rel=2e-6)
 
 
+class _Whole(keras.metrics.Metric):
+    """Counts in whole numbers, beside the real ones of other metrics; and holds a mean."""
+
+    def __init__(self) -> None:
+        super().__init__(name="whole")
+        self.calls = self.add_variable((), "zeros", dtype="int64")
+        self.most = self.add_variable((), "zeros", aggregation="mean")
+
+    def update_state(self, y: Any, prediction: Any, sample_weight: Any = None) -> None:
+        self.calls.assign(self.calls + keras.ops.cast(keras.ops.shape(y)[0], "int64"))
+        self.most.assign(keras.ops.ones(()))
+
+    def result(self) -> Any:
+        return keras.ops.cast(self.calls, "float32") + 100 * self.most
+
+
 def test_the_logs_of_every_step_are_those_of_one_device(mirrored: Any) -> None:
     """Of uneven batches too, where the mean of two replicas' means is another one."""
     seen: list[list[dict[str, float]]] = []
@@ -88,7 +135,7 @@ def test_the_logs_of_every_step_are_those_of_one_device(mirrored: Any) -> None:
         with strategy.scope() if strategy else contextlib.nullcontext():
             rdrop = RDropModel(cases.token_model(), alpha=3.0, forward="two_calls")
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            rdrop.compile("sgd", loss, metrics=["accuracy"])
+            rdrop.compile("sgd", loss, metrics=["accuracy", _Whole()])
         data = cases.unequal_tokens(12)
         rdrop.fit(*data, batch_size=9, shuffle=False, verbose=0, callbacks=[See()])
     assert [len(logs) for logs in seen] == [2, 2]
@@ -217,6 +264,34 @@ def test_an_overflow_on_one_replica_skips_the_step_on_all(mirrored: Any) -> None
     assert float(rdrop.optimizer.dynamic_scale.value.numpy()) == 2.0**14
     rdrop.fit(x, y, batch_size=8, shuffle=False, verbose=0)
     assert not all(np.array_equal(a, b) for a, b in zip(before, rdrop.get_weights(), strict=True))
+
+
+def test_an_optimizer_by_name_is_made_in_the_scope_of_the_model(mirrored: Any) -> None:
+    with mirrored.scope():
+        rdrop = RDropModel(zoo.half(0.1))
+    rdrop.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for optimizer in (rdrop.optimizer, rdrop.optimizer.inner_optimizer):
+        assert optimizer._distribution_strategy is mirrored
+
+
+def test_a_layer_that_was_built_outside_of_the_scope_is_refused(mirrored: Any) -> None:
+    outside = layers.Dense(8, name="outside")
+    outside.build((None, 8))
+    with mirrored.scope():
+        model = keras.Sequential([keras.Input((8,)), outside, layers.Dropout(0.1)])
+        with pytest.raises(
+            ValueError, match=r"Received: the variable 'outside/kernel', of a layer"
+        ):
+            RDropModel(model)
+
+
+def test_several_steps_a_call_are_refused_also_after_compile(mirrored: Any) -> None:
+    with mirrored.scope():
+        rdrop = RDropModel(zoo.functional(0.1))
+        rdrop.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    rdrop.steps_per_execution = 4
+    with pytest.raises(ValueError, match=r"each call makes one step: .*steps_per_execution=4"):
+        rdrop.fit(*zoo.features(), verbose=0)
 
 
 @pytest.mark.parametrize("where", ["model", "wrapper", "optimizer", "fit"])

@@ -1,6 +1,8 @@
 """A run that was killed goes on, and ends as the run that was not."""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +14,8 @@ import pytest
 
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks import Progress, RunResult, train, work_of_an_epoch
+from rdrop_tf.training import TrainingStrategy
+from rdrop_tf.training.interrupts import PREEMPTED
 from tests.tasks.test_train import _figures, _rows
 from tests.tasks.translation import toy
 
@@ -44,23 +48,79 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def assert_alike(found: Path, wanted: Path) -> None:
     for name in ("epochs.csv", "steps.csv"):
-        assert _rows(found / name) == _rows(wanted / name), name
+        rows = _rows(found / name)
+        assert {row.pop("skipped", "0.0") or "0.0" for row in rows} == {"0.0"}
+        assert rows == _rows(wanted / name), name
     files = [{str(p.relative_to(f)) for p in f.rglob("*")} for f in (found, wanted)]
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize("epoch", [1, 3, 5])
+# With steps left out from then on, of which there are none: what is to be done after a NaN.
+@pytest.mark.parametrize(("epoch", "on_nan"), [(1, "stop"), (3, "skip"), (5, "stop")])
 def test_it_ends_with_the_same_files_and_figures(
-    epoch: int, trained: tuple[Path, RunResult], tiny: Recipe, tmp_path: Path
+    epoch: int, on_nan: str, trained: tuple[Path, RunResult], tiny: Recipe, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     with pytest.raises(Killed):
         train(tiny, alpha=1.0, seed=0, folder=folder, resumable=True, progress=DiesAt(epoch))
     # Within the epoch: its end has not been saved yet.
     assert [path.name[:15] for path in checkpoints(folder)][-1] == f"step-{2 * epoch - 1:010}"
-    result = train(tiny, alpha=1.0, seed=0, folder=folder, resume=True)
+    result = train(tiny, alpha=1.0, seed=0, folder=folder, resume=True, on_nan=on_nan)
     assert _figures(result) == _figures(trained[1])
     assert_alike(folder, trained[0])
+
+
+class Terminates:
+    """Stands for what is called outside of `fit`, where a scheduler takes the machine away."""
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_on_sigterm_before_and_after_the_steps_it_ends_with_75(
+    trained: tuple[Path, RunResult],
+    tiny: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module, folder = sys.modules["rdrop_tf.tasks.train"], tmp_path / "run"
+    monkeypatch.setattr(module, "MINUTES_TO_LOSE", 1e9)
+    handler = signal.getsignal(signal.SIGTERM)
+    for moment in ("describe_environment", "plot_curves"):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, moment, Terminates())
+            with pytest.raises(SystemExit) as ended:
+                train(tiny, alpha=1.0, seed=0, folder=folder, resume=True)
+        assert ended.value.code == PREEMPTED
+        assert signal.getsignal(signal.SIGTERM) is handler
+    assert [path.name[:15] for path in checkpoints(folder)] == ["step-0000000010"]
+    # No step is taken again: the first would end it.
+    result = train(tiny, alpha=1.0, seed=0, folder=folder, resume=True, progress=DiesAt(0))
+    assert _figures(result) == _figures(trained[1])
+    assert_alike(folder, trained[0])
+
+
+@pytest.mark.tensorflow
+def test_a_worker_that_is_lost_outside_of_the_steps_is_said(
+    tiny: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    import tensorflow as tf
+
+    def lost(*_: Any) -> None:
+        text = "Collective ops is aborted by: it is gone\nThe error could be from anywhere"
+        raise tf.errors.UnavailableError(None, None, text)
+
+    monkeypatch.setattr(sys.modules["rdrop_tf.tasks.train"], "describe_environment", lost)
+    two = TrainingStrategy("multiworker", replicas=2, workers=2)
+    with pytest.raises(SystemExit) as ended:
+        train(tiny, alpha=1.0, seed=0, folder=tmp_path / "run", resume=True, strategy=two)
+    assert ended.value.code == 75
+    said = capfd.readouterr().err
+    assert "another worker of this training has ended" in said
+    assert "TensorFlow says: it is gone" in said
 
 
 def test_an_ended_run_is_not_trained_again(

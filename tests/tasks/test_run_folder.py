@@ -1,4 +1,6 @@
+import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,3 +44,28 @@ def test_a_comparison_is_told_from_a_run(compared: tuple[Path, Comparison]) -> N
 def test_a_folder_without_a_checkpoint_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds checkpoints/last\.keras; got .*which does not"):
         RunFolder.open(tmp_path / "nowhere")
+
+
+def test_what_a_process_left_that_came_no_further_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "config.json.unfinished").touch()
+    RunFolder.create_or_resume(tmp_path, {}).write_json("config.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        RunFolder.create(tmp_path).write_json("config.json", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]"])
+def test_a_broken_json_file_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"^config.json of a run must be .*config\.json' with .*:"):
+        RunFolder.create_or_resume(tmp_path, {})

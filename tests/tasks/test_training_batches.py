@@ -1,5 +1,6 @@
 """Training batches are a function of (seed, epoch, place), wherever they come from."""
 
+import json
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from rdrop_tf.data.facts import difference
 from rdrop_tf.models import RDropModel
 from rdrop_tf.tasks import training_batches
 from rdrop_tf.tasks.parts import Examples, Part, Stream
@@ -122,3 +124,13 @@ def test_a_stream_shorter_than_the_buffer_is_shuffled_as_a_whole() -> None:
 
 def test_a_short_epoch_has_one_batch(part: Part) -> None:
     assert [len(batch) for batch in _rows(TrainingBatches(part, 100, 0).rest(0))] == [ROWS]
+
+
+def test_facts_tell_other_seeds_and_files(part: Part) -> None:
+    facts = TrainingBatches(part, 4, seed=1).facts()
+    assert facts == json.loads(json.dumps(TrainingBatches(part, 4, seed=1).facts()))
+    assert difference(facts, TrainingBatches(part, 4, seed=2).facts()) == "seed=2, which was 1"
+    if isinstance(part, Examples):
+        other = Examples(part.x, part.y[::-1])
+        found = TrainingBatches(other, 4, seed=1).facts()
+        assert difference(facts, found) == "other values in the rows"

@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from typing import Any
 
@@ -5,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from rdrop_tf.data.facts import difference
 from rdrop_tf.text.batches import TokenBatches
 from rdrop_tf.text.buckets import Bucket
 from rdrop_tf.text.parallel_text import ParallelText
@@ -274,3 +276,15 @@ def test_a_batch_that_there_is_not() -> None:
     batches = make()
     with pytest.raises(ValueError, match=f"below the {len(batches)} batches of epoch 0"):
         batches.move_to(0, batch=len(batches))
+
+
+def test_facts_tell_other_texts_and_orders() -> None:
+    facts = make(seed=1).facts()
+    assert json.loads(json.dumps(facts)) == make(seed=1).facts() == facts
+    assert difference(facts, make(seed=2).facts()) == "seed=2, which was 1"
+    source, target = rows()
+    source[-1] = [*source[-1][:-1], source[-1][-1] + 1]
+    other = TokenBatches(source, target, tokens=facts["tokens"], seed=1).facts()
+    assert facts["rows"] == other["rows"]
+    assert facts["some pairs"][0] != other["some pairs"][0]
+    assert facts["some pairs"][1] == other["some pairs"][1]

@@ -1,5 +1,6 @@
 """Batches from shards are those of the pairs in memory, file by file."""
 
+import json
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from rdrop_tf.data import Shards, Share, write_shards
+from rdrop_tf.data.facts import difference
 from rdrop_tf.text import ShardTokenBatches, TokenBatches
 
 PAIRS, TOKENS = 300, 200
@@ -122,3 +124,11 @@ def test_workers_share_each_batch(tmp_path: Path, workers: int, count: int) -> N
 def test_a_pair_that_is_too_long(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="tokens"):
         ShardTokenBatches(shards(tmp_path, 70), tokens=20)
+
+
+def test_facts_tell_other_pairs(tmp_path: Path) -> None:
+    data = ShardTokenBatches(shards(tmp_path, 10), tokens=64)
+    facts = data.facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["rows"] == len(pairs())
+    assert difference(facts, {**facts, "some rows": 0}) is not None

@@ -22,10 +22,17 @@ ROWS, BATCH, EPOCHS = 18, 4, 3
 
 
 class AlphaByEpoch(keras.callbacks.Callback):
-    """Changes alpha in training."""
+    """Changes alpha in training, and notes the numbers of the batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[int] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.model.alpha = 1.0 + epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.ended.append(batch)
 
 
 class KillAt(keras.callbacks.Callback):
@@ -127,6 +134,7 @@ def outcome(rdrop: RDropModel, used: list[keras.callbacks.Callback]) -> dict[str
         "best": float(used[2].best),
         "best_epoch": used[2].best_epoch,
         "wait": used[3].wait,
+        "batches": used[0].ended,
     }
 
 

@@ -1,6 +1,8 @@
 """Checkpoints are whole or not there, whatever happens to their writer and to their bytes."""
 
 import errno
+import hashlib
+import io
 import os
 import zipfile
 from pathlib import Path
@@ -108,6 +110,36 @@ def test_broken_ones_are_named_and_the_one_before_is_used(how: str, store: Check
         newest = store.newest()
     assert newest is not None
     assert same(newest, checkpoint(1))
+
+
+def _zip_of_something_else() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, a=np.ones(3))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04" + b"no zip" * 100, _zip_of_something_else()])
+def test_what_has_the_right_name_and_something_else_in_it(
+    data: bytes, store: CheckpointStore
+) -> None:
+    store.write(checkpoint(1))
+    name = f"step-0000000002-{hashlib.sha256(data).hexdigest()}.npz"
+    (store.folder / name).write_bytes(data)
+    with pytest.warns(UserWarning, match=rf"step 1 used instead; {name}: it must be a zip of"):
+        newest = store.newest()
+    assert newest is not None
+    assert newest.step == 1
+
+
+def test_broken_ones_take_no_place_of_those_that_stay(store: CheckpointStore) -> None:
+    store.write(checkpoint(1))
+    broken = store.write(checkpoint(99))
+    broken.write_bytes(b"")
+    with pytest.warns(UserWarning, match="step 1 used instead"):
+        store.newest()
+    for step in (2, 3):
+        store.write(checkpoint(step))
+    assert [read_checkpoint(path).step for path in store.paths()] == [3, 2]
 
 
 def test_where_all_are_broken_nothing_begins_anew_by_itself(store: CheckpointStore) -> None:

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 
 from rdrop_tf import RDropModel
-from rdrop_tf.data import EpochData
+from rdrop_tf.data import ArrayEpochs, EpochData
+from rdrop_tf.models import RDropWarning
 from rdrop_tf.training import ExactResume
 from rdrop_tf.training.checkpoint_store import CheckpointStore
-from rdrop_tf.training.exact_resume import PREEMPTED, Preempted
+from rdrop_tf.training.interrupts import PREEMPTED, Preempted
 from tests.training import crashes, resumed
 
 
@@ -46,8 +48,14 @@ def test_compiled_steps(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return resumed.outcome(*resumed.train(tmp_path_factory.mktemp("whole")))
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the whole training, which no test changes."""
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def whole(ended: Path) -> dict[str, Any]:
+    return resumed.outcome(*resumed.train(ended))
 
 
 def assert_equal(found: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -226,30 +234,129 @@ def test_a_broken_checkpoint_costs_a_step_and_a_warning(
     assert_equal(resumed.outcome(rdrop, used), whole)
 
 
+def goes_on(folder: Path, rdrop: RDropModel, data: Any = None, **options: Any) -> None:
+    """Calls the `fit` that goes on with a whole training, without its callbacks."""
+    resume = ExactResume(folder, seed=options.pop("seed", 3))
+    settings = {"batch_size": 4, "epochs": 3, "verbose": 0, "callbacks": [resume], **options}
+    rdrop.fit(*(data or resumed.data()), **settings)
+
+
 @pytest.mark.one_backend
-def test_another_model_is_refused(tmp_path: Path) -> None:
-    resumed.train(tmp_path)
+def test_another_model_is_refused(whole: dict[str, Any], ended: Path) -> None:
     other = resumed.compiled(width=15)
-    with pytest.raises(ValueError, match=r"of the same model.*\(8, 16\).*where .*\(8, 15\)"):
-        other.fit(*resumed.data(), batch_size=4, verbose=0, callbacks=[ExactResume(tmp_path)])
+    with pytest.raises(
+        ValueError, match=r"be used: step-.*same model.*\(8, 16\).*where .*\(8, 15\)"
+    ):
+        goes_on(ended, other)
 
 
 @pytest.mark.one_backend
-def test_other_data_are_refused(tmp_path: Path) -> None:
-    resumed.train(tmp_path)
-    with pytest.raises(ValueError, match=r"same batches. Received: 3 batches in epoch 3.* had 5"):
-        resumed.compiled().fit(
-            *resumed.data(10), batch_size=4, epochs=9, callbacks=[ExactResume(tmp_path)]
-        )
+def test_a_checkpoint_of_another_model_is_passed_over(
+    whole: dict[str, Any], ended: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        goes_on(tmp_path, resumed.compiled(width=15), callbacks=[RaiseAt(5, Killed())])
+    goes_on(tmp_path, resumed.compiled(width=15), epochs=1)
+    foreign = CheckpointStore(ended).paths()[0]
+    (tmp_path / foreign.name).write_bytes(foreign.read_bytes())
+    with pytest.warns(UserWarning, match=rf"step 5 used instead; {foreign.name}: .*same model"):
+        goes_on(tmp_path, resumed.compiled(width=15, run_eagerly=True), epochs=3)
+    kept = [path.name[:15] for path in CheckpointStore(tmp_path).paths()]
+    assert kept == ["step-0000000015", "step-0000000015", "step-0000000010"]
+
+
+def _other_values() -> Any:
+    x, y = resumed.data()
+    x[-1] += 1.0
+    return x, y
+
+
+OTHER_DATA: dict[str, tuple[dict[str, Any], str]] = {
+    "seed": ({"seed": 4}, "seed=4, which was 3"),
+    "shuffle": ({"shuffle": False}, "shuffle=False, which was True"),
+    "size": ({"batch_size": 3}, "batch_size=3, which was 4"),
+    "rows": ({"data": resumed.data(17)}, "rows=17, which was 18"),
+    "values": ({"data": _other_values()}, "other values in the rows"),
+    "weights": ({"class_weight": {0: 1, 1: 2, 2: 3}}, r"class_weight=.*'1': 2.0.*which was None"),
+}
 
 
 @pytest.mark.one_backend
-def test_a_callback_that_is_gone_is_named(tmp_path: Path) -> None:
-    resumed.train(tmp_path)
-    with pytest.warns(UserWarning, match=r"not there any more: AverageWeights 0, EarlyStopping 0"):
-        resumed.compiled().fit(
-            *resumed.data(), batch_size=4, epochs=3, verbose=0, callbacks=[ExactResume(tmp_path)]
-        )
+@pytest.mark.parametrize("name", OTHER_DATA)
+def test_other_data_are_refused(name: str, whole: dict[str, Any], ended: Path) -> None:
+    options, text = OTHER_DATA[name]
+    with pytest.raises(ValueError, match=rf"in the same batches. Received: {text}\. Start anew"):
+        goes_on(ended, resumed.compiled(), **options)
+
+
+@pytest.mark.one_backend
+def test_data_of_ones_own_are_told_by_their_number(tmp_path: Path) -> None:
+    class Own(EpochData):
+        """Says nothing of itself."""
+
+        def __init__(self, batches: int) -> None:
+            self._batches = batches
+
+        def batches(self, epoch: int) -> int:
+            return self._batches
+
+        def rest(self, epoch: int, batch: int = 0) -> Any:
+            rows = ArrayEpochs(resumed.data(4 * self._batches), 4)
+            return rows.rest(epoch, batch)
+
+    goes_on(tmp_path, resumed.compiled(run_eagerly=True), (Own(2),), epochs=1, batch_size=None)
+    with pytest.raises(ValueError, match="Received: 3 batches in epoch 1, which had 2"):
+        goes_on(tmp_path, resumed.compiled(), (Own(3),), batch_size=None)
+
+
+@pytest.mark.one_backend
+def test_settings_that_are_not_used_are_said(whole: dict[str, Any], ended: Path) -> None:
+    rdrop = resumed.compiled()
+    rdrop.alpha = 5.0
+    rdrop.optimizer.learning_rate = 0.5
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        goes_on(ended, rdrop)
+    texts = [str(warning.message) for warning in said]
+    assert any("alpha=5 is not used: training goes on with the" in text for text in texts)
+    assert any("learning_rate=0.5 is not used" in text for text in texts)
+    assert (rdrop.alpha, float(rdrop.optimizer.learning_rate)) != (5.0, 0.5)
+
+
+@pytest.mark.one_backend
+def test_infinities_that_were_there_before_are_saved(tmp_path: Path) -> None:
+    """A mask of -inf in the model; a weight that becomes NaN is refused."""
+
+    class Masked(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            start = keras.initializers.Constant(float("-inf"))
+            self.mask = self.add_weight(shape=(8,), initializer=start, trainable=False)
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.where(self.mask < 0, x, 0.0)
+
+    def train(**options: Any) -> None:
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((8,)), Masked(), keras.layers.Dropout(0.2), keras.layers.Dense(3)]
+        rdrop = RDropModel(keras.Sequential(layers))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        rdrop.compile("sgd", loss, run_eagerly=True)
+        goes_on(tmp_path, rdrop, **options)
+
+    train(epochs=1)
+    train(epochs=2)
+    assert CheckpointStore(tmp_path).paths()[0].name.startswith("step-0000000010")
+    x, y = resumed.data()
+    x[5] = np.nan
+    rdrop = resumed.compiled(run_eagerly=True)
+    with pytest.raises(FloatingPointError, match=r"finite numbers. Received: .*kernel' with 128"):
+        goes_on(tmp_path / "nan", rdrop, (x, y))
+
+
+@pytest.mark.one_backend
+def test_a_callback_that_is_gone_is_named(whole: dict[str, Any], ended: Path) -> None:
+    with pytest.warns(UserWarning, match=r"not there any more: Alpha.* 0, AverageWeights 0,"):
+        goes_on(ended, resumed.compiled())
 
 
 @pytest.mark.one_backend
@@ -296,3 +403,51 @@ def test_a_callback_list_with_it_is_refused(tmp_path: Path) -> None:
     both = keras.callbacks.CallbackList([ExactResume(tmp_path)])
     with pytest.raises(ValueError, match="pass `callbacks` as a list"):
         resumed.compiled().fit(*resumed.data(), verbose=0, callbacks=both)
+
+
+@pytest.mark.one_backend
+def test_a_callback_that_was_used_before_is_saved_whole(tmp_path: Path) -> None:
+    """It comes to the very value that it was found with."""
+
+    class Counts(keras.callbacks.Callback):
+        waited = 0
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.waited = 0
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.waited += 1
+
+    used, fresh = Counts(), Counts()
+    used.waited = 1
+    for callback in (used, fresh):
+        resume = ExactResume(tmp_path, seed=3)
+        rdrop = resumed.compiled(run_eagerly=True)
+        goes_on(tmp_path, rdrop, epochs=1, callbacks=[callback, resume])
+    assert fresh.waited == 1
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_noise_that_cannot_be_saved_is_named(eagerly: bool, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Raw(keras.layers.Layer):
+        def call(self, x: Any, training: bool = False) -> Any:
+            return tf.nn.dropout(x, 0.3) if training else x
+
+    class OfGenerator(keras.layers.Layer):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.generator = tf.random.Generator.from_seed(1)
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            return x + self.generator.normal(tf.shape(x)) if training else x
+
+    layers = [keras.Input((8,)), Raw(name="raw"), OfGenerator(name="of_one")]
+    layers += [keras.layers.Dropout(0.1, name="saved"), keras.layers.Dense(3)]
+    rdrop = RDropModel(keras.Sequential(layers))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    rdrop.compile("sgd", loss, run_eagerly=eagerly)
+    with pytest.warns(RDropWarning, match="cannot be saved: 'of_one', 'raw' draws by operations"):
+        goes_on(tmp_path, rdrop)

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections import deque
+from collections import defaultdict, deque
 from typing import Any
 
 import keras
@@ -11,8 +11,8 @@ import pytest
 from keras import layers
 
 from rdrop_tf import RDropModel
+from rdrop_tf.training.callback_states import CallbackStates
 from rdrop_tf.training.run_state import (
-    CallbackStates,
     check_variables,
     random_state,
     restore_random_state,
@@ -113,7 +113,9 @@ class Remembers(keras.callbacks.Callback):
         self.best: Any = None
         self.kept: deque[list[np.ndarray]] = deque(maxlen=2)
         self.pair = (1, "a")
-        self.by_name: dict[str, Any] = {}
+        self.by_name: dict[Any, Any] = {}
+        self.seen: set[int] = set()
+        self.counts: defaultdict[str, int] = defaultdict(int)
         self.function = len
         self.generator = iter([1])
         self.weights = np.zeros(2)
@@ -127,13 +129,16 @@ def test_what_callbacks_have_changed_comes_back() -> None:
     one, other = Remembers(), Remembers()
     states = CallbackStates([one, other])
     one.best, one.pair = np.float32(0.5), (2, "b")
-    one.by_name["x"] = [1, None, {"y": float("inf")}]
+    one.by_name["x"] = [1, None, {"y": float("inf")}, ("nested", {2})]
+    one.by_name[7] = np.float64(0.25)
+    one.seen |= {3, 1}
+    one.counts["a"] += 1
     for number in range(3):
         one.kept.append([np.full(2, number), np.array("text")])
     other.weights += 1.0  # in place
     arrays: dict[str, Any] = {}
     saved = json.loads(json.dumps(states.save(arrays)))
-    assert set(saved["Remembers 0"]) == {"best", "kept", "pair", "by_name"}
+    assert set(saved["Remembers 0"]) == {"best", "kept", "pair", "by_name", "seen", "counts"}
     assert set(saved["Remembers 1"]) == {"weights"}
 
     fresh, second = Remembers(patience=9), Remembers()
@@ -141,10 +146,45 @@ def test_what_callbacks_have_changed_comes_back() -> None:
     assert fresh.patience == 9, "what was given anew counts"
     assert (float(fresh.best), fresh.pair) == (0.5, (2, "b"))
     assert fresh.by_name == one.by_name
+    assert fresh.seen == {1, 3}
+    assert fresh.counts["b"] == 0
+    assert fresh.counts == {"a": 1, "b": 0}
     assert isinstance(fresh.kept, deque)
     assert fresh.kept.maxlen == 2
     assert [row[0].tolist() for row in fresh.kept] == [[1, 1], [2, 2]]
     assert second.weights.tolist() == [1.0, 1.0]
+
+
+def test_one_that_was_used_before_is_saved_as_a_new_one_is() -> None:
+    """It begins with what it had come to, and comes to that again."""
+    used, fresh = Remembers(), Remembers()
+    used.best = 1
+    states = CallbackStates([used])
+    used.best = None  # when training begins
+    states.note()
+    used.best = 1
+    CallbackStates([fresh]).restore(states.save({}), {})
+    assert fresh.best == 1
+
+
+def test_what_was_restored_is_saved_again() -> None:
+    one, same = Remembers(), Remembers()
+    states = CallbackStates([one])
+    one.best = 1
+    saved = states.save({})
+    again = CallbackStates([one])
+    again.restore(saved, {})
+    CallbackStates([same]).restore(again.save({}), {})
+    assert same.best == 1
+
+
+def test_a_collection_that_cannot_be_saved_is_named_once() -> None:
+    callback = Remembers()
+    states = CallbackStates([callback])
+    callback.by_name["x"] = object()
+    with pytest.warns(UserWarning, match="`by_name` of the callback Remembers 0 holds is not"):
+        assert states.save({}) == {"Remembers 0": {}}
+    states.save({})
 
 
 def test_one_that_begins_anew() -> None:
