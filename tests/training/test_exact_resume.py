@@ -254,9 +254,7 @@ def test_another_model_is_refused(whole: dict[str, Any], ended: Path) -> None:
 def test_a_checkpoint_of_another_model_is_passed_over(
     whole: dict[str, Any], ended: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Killed):
-        goes_on(tmp_path, resumed.compiled(width=15), callbacks=[RaiseAt(5, Killed())])
-    goes_on(tmp_path, resumed.compiled(width=15), epochs=1)
+    goes_on(tmp_path, resumed.compiled(width=15, run_eagerly=True), epochs=1)
     foreign = CheckpointStore(ended).paths()[0]
     (tmp_path / foreign.name).write_bytes(foreign.read_bytes())
     with pytest.warns(UserWarning, match=rf"step 5 used instead; {foreign.name}: .*same model"):
