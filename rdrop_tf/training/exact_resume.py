@@ -325,8 +325,7 @@ class ExactResume(keras.callbacks.Callback):
                 warnings.warn(
                     f"{name}={_shown(now[name])} is not used: training goes on with the {name} it "
                     f"was saved with, having begun with {_shown(value)}. Change it in a callback, "
-                    "or begin "
-                    "anew in an empty folder",
+                    "or begin anew in an empty folder",
                     stacklevel=2,
                 )
 
