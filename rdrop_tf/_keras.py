@@ -151,9 +151,16 @@ def value_of(x: Any) -> Tensor:
     return keras.ops.convert_to_tensor(x)
 
 
-def untrack(layer: Any, part: Any) -> None:
-    """Lets a layer forget a layer that it holds."""
-    layer._tracker.untrack(part)
+def replace_part(layer: Any, part: Any, other: Any) -> None:
+    """Puts a layer in the place of one that a layer holds, also of a built layer."""
+    layer._tracker.replace_tracked_value("layers", part, other)
+
+
+def in_object_sharing_scope() -> bool:
+    """Whether objects are being read that stay one where they are one in the file."""
+    name = "shared_objects/id_to_obj_map"
+    state = keras.src.backend.common.global_state
+    return state.get_global_attribute(name) is not None
 
 
 def py_dataset_batches(batches: keras.utils.PyDataset) -> Any:

@@ -6,10 +6,13 @@ Where something does, they are there, and right.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rdrop_tf._keras import get_attached, set_attached
 from rdrop_tf._typing import Tensor
-from rdrop_tf.losses.projection import Projection
+
+if TYPE_CHECKING:
+    from rdrop_tf.layers.vocabulary_head import VocabularyHead
 
 _NAME = "_rdrop_kept_hidden"
 
@@ -20,11 +23,12 @@ class KeptHidden:
 
     Attributes:
         hidden: The hidden states.
-        projection: The map from them to the logits.
+        head: The layer. Not its kernel: in half precision that is a copy, which would live as long
+            as the logits do.
     """
 
     hidden: Tensor
-    projection: Projection
+    head: "VocabularyHead"
 
 
 def keep_hidden(logits: Tensor, kept: KeptHidden) -> None:

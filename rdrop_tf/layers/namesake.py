@@ -11,16 +11,21 @@ def namesake_before(x: Any, embedding: Any) -> Any:
 
     Args:
         x: A tensor; None is returned for any but a symbolic one.
-        embedding: What is looked for, itself or its namesake, also inside of nested models.
+        embedding: What is looked for: itself, or else its only namesake, also inside of nested
+            models. None is returned where there are several.
     """
     if not isinstance(x, keras.KerasTensor):
         return None
-    for operation in _operations_before(x):
-        layers = operation._flatten_layers() if isinstance(operation, keras.layers.Layer) else ()
-        for layer in layers:
-            if layer is embedding or _is_namesake(layer, embedding):
-                return layer
-    return None
+    found = {
+        id(layer): layer
+        for operation in _operations_before(x)
+        if isinstance(operation, keras.layers.Layer)
+        for layer in operation._flatten_layers()
+        if _is_namesake(layer, embedding)
+    }
+    if id(embedding) in found:
+        return embedding
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _is_namesake(layer: Any, embedding: Any) -> bool:

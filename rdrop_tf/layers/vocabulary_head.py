@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from rdrop_tf._keras import untrack
+from rdrop_tf._keras import in_object_sharing_scope, replace_part
 from rdrop_tf._typing import Tensor
 from rdrop_tf.layers.kept_hidden import KeptHidden, keep_hidden
 from rdrop_tf.layers.namesake import namesake_before
@@ -85,7 +85,7 @@ class VocabularyHead(keras.layers.Layer):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.supports_masking = True
-        self._looks_for_tie = False
+        self._looks_for_tie = self._tie_is_shared = False
         self.kernel: Any = None
         self.bias: Any = None
 
@@ -117,14 +117,9 @@ class VocabularyHead(keras.layers.Layer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the layer; made from a config, it first looks for the embedding it is tied to."""
-        if self._looks_for_tie and args:
-            self._tie_to_namesake(args[0])
+        if self._looks_for_tie:
+            self._tie_to_namesake(args[0] if args else kwargs.get("inputs"))
         return super().__call__(*args, **kwargs)
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Builds as the saved layer was; one that looks for its embedding is built when called."""
-        if not self._looks_for_tie:
-            super().build_from_config(config)
 
     def projection(self) -> Projection:
         """Returns the map that this head applies, in its compute dtype."""
@@ -141,15 +136,11 @@ class VocabularyHead(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Returns the logits, with which the hidden states travel."""
-        projection = self.projection()
-        logits = projection.logits(inputs)
-        keep_hidden(logits, KeptHidden(inputs, projection))
+        if self._looks_for_tie:  # called by a wrapper, which shows no symbolic inputs
+            self._tie_to_namesake(None)
+        logits = self.projection().logits(inputs)
+        keep_hidden(logits, KeptHidden(inputs, self))
         return logits
-
-    def losses_of_own_weights(self) -> list[Tensor]:
-        """Returns the regularisation losses of kernel and bias, not of a tied embedding."""
-        own = [v for v in (self.kernel, self.bias) if v is not None and v.regularizer is not None]
-        return [v.regularizer(v) for v in own if v.trainable]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         """Returns the shape of the logits."""
@@ -178,6 +169,7 @@ class VocabularyHead(keras.layers.Layer):
             config["tied_to"] = keras.saving.deserialize_keras_object(config["tied_to"])
         head = cls(**config)
         head._looks_for_tie = tied
+        head._tie_is_shared = in_object_sharing_scope()
         return head
 
     def _tie_to_namesake(self, hidden: Any) -> None:
@@ -187,18 +179,17 @@ class VocabularyHead(keras.layers.Layer):
         `clone_model`, `model_from_json` and the like make a copy.
         """
         self._looks_for_tie = False
-        # Keras says of every layer that a config has made that it is built.
-        self.built = False
         found = namesake_before(hidden, self.tied_to)
-        if found is None and not self.tied_to.built:
+        if found is None and not self._tie_is_shared:
             warnings.warn(
                 f"The VocabularyHead '{self.name}' was tied to the embedding "
-                f"'{self.tied_to.name}', and no embedding of that name comes before it in the "
-                "model that is being made: the head has a matrix of its own now.",
+                f"'{self.tied_to.name}', and it is not known which embedding that is in the model "
+                "that is being made: none of that name, or several, come before the head. It has a "
+                "matrix of its own now.",
                 stacklevel=3,
             )
         elif found is not None and found is not self.tied_to:
-            untrack(self, self.tied_to)
+            replace_part(self, self.tied_to, found)
             self.tied_to = found
 
 

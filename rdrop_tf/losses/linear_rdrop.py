@@ -1,5 +1,6 @@
 """R-Drop's loss straight from hidden states, for heads over large vocabularies."""
 
+from numbers import Real
 from typing import Any
 
 import keras
@@ -78,7 +79,7 @@ def linear_rdrop(
     bias = None if bias is None else value_of(bias)
     _check_shapes(hidden, kernel, labels, bias)
     check_choice("normalize", normalize, NORMALIZATIONS)
-    if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing <= 1:
+    if not isinstance(label_smoothing, Real) or not 0 <= label_smoothing <= 1:
         raise ValueError(
             "`label_smoothing` must be a share from 0 to 1. "
             f"Received: label_smoothing={label_smoothing!r}"
@@ -91,7 +92,7 @@ def linear_rdrop(
     passes = int(hidden.shape[0])
     task_factor, divergence_factor = factors(check_alpha(alpha), normalize, passes)
     size = None if chunk_size is None else int(chunk_size)
-    head = LinearHead(Projection(kernel, bias), label_smoothing, chunk_size=size)
+    head = LinearHead(Projection(kernel, bias), float(label_smoothing), chunk_size=size)
     terms = linear_head_terms(
         head,
         labels,

@@ -94,7 +94,7 @@ class PassesInView:
         kept = [one for one in map(kept_hidden, passes) if one is not None]
         if len(kept) < len(passes):
             return None
-        return DeferredHead(kept[0].projection), [one.hidden for one in kept]
+        return DeferredHead(kept[0].head.projection()), [one.hidden for one in kept]
 
     def _loss_of_hidden(
         self,

@@ -166,7 +166,7 @@ def split_rows(x: Tensor, rows: Any, parts: int) -> list[Tensor]:
     kept = kept_hidden(x)
     if kept is not None:
         for piece, part in zip(pieces, ops.split(kept.hidden, parts, axis=0), strict=True):
-            keep_hidden(piece, KeptHidden(part, kept.projection))
+            keep_hidden(piece, KeptHidden(part, kept.head))
     return pieces
 
 
@@ -227,6 +227,24 @@ def _waits_for_siblings(model: keras.Model) -> bool:
     return len(context.strategy.extended.worker_devices) > 1
 
 
+class _Scope(keras.StatelessScope):
+    """A stateless scope that remembers which variables were given values in it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._updated: dict[int, keras.Variable] = {}
+
+    @property
+    def updated(self) -> list[keras.Variable]:
+        """The variables, each once."""
+        return list(self._updated.values())
+
+    def add_update(self, update: tuple[keras.Variable, Tensor]) -> None:
+        """Takes the new value of a variable."""
+        super().add_update(update)
+        self._updated[id(update[0])] = update[0]
+
+
 class _StateOfCall:
     """A scope in which a call's losses are its own, and what becomes of the state it changes.
 
@@ -236,12 +254,12 @@ class _StateOfCall:
 
     def __init__(self, model: keras.Model, keeps: bool) -> None:
         self._keeps = keeps
-        self._state = list(model.non_trainable_variables)
-        current = [(v, v.value) for v in [*model.trainable_variables, *self._state]]
+        self._trained = {id(v) for v in model.trainable_variables}
+        current = [(v, v.value) for v in model.variables]
         # On JAX the values live in the surrounding scope; elsewhere reading through the
         # variable keeps it visible to the gradient tape.
         mapping = current if keras.backend.backend() == "jax" else []
-        self._scope = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+        self._scope = _Scope(state_mapping=mapping, collect_losses=True)
 
     @property
     def losses(self) -> list[Tensor]:
@@ -258,7 +276,9 @@ class _StateOfCall:
             self._commit()
 
     def _commit(self) -> None:
-        for variable in self._state:
-            value = self._scope.get_current_value(variable)
-            if value is not None and (self._keeps or "float" not in str(variable.dtype)):
-                variable.assign(value)
+        # Not only what the model has: Keras' global generator must move on too, or a generator that
+        # a layer hides from Keras.
+        for variable in self._scope.updated:
+            is_state = id(variable) not in self._trained
+            if is_state and (self._keeps or "float" not in str(variable.dtype)):
+                variable.assign(self._scope.get_current_value(variable))

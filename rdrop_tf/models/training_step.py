@@ -98,8 +98,8 @@ def step_loss(
 
 def _are_asked_for(model: "RDropModel") -> bool:
     """Whether anything reads the predictions of a training step: metrics, or a user's own code."""
-    own_code = type(model).compute_metrics is not keras.Model.compute_metrics
-    return model._compile_metrics is not None or own_code
+    function = getattr(model.compute_metrics, "__func__", None)
+    return model._compile_metrics is not None or function is not keras.Model.compute_metrics
 
 
 def log_terms(

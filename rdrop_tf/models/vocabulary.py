@@ -64,10 +64,14 @@ class VocabularyHeads:
 
     def _losses_of_heads(self) -> list[Tensor]:
         """Regularisation losses of weights that the trunk does not have."""
-        own = {
-            id(layer): layer for layer in self._layers.values() if isinstance(layer, VocabularyHead)
-        }
-        return [loss for layer in own.values() for loss in layer.losses_of_own_weights()]
+        assert self._trunk is not None
+        known = {id(v) for v in self._trunk.trainable_variables}
+        others = {id(v): v for layer in self._layers.values() for v in layer.trainable_variables}
+        return [
+            v.regularizer(v)
+            for v in others.values()
+            if id(v) not in known and v.regularizer is not None
+        ]
 
 
 def _heads_of(graph: Any) -> dict[int, Any]:
@@ -103,7 +107,7 @@ def _trunk_of(graph: Any, heads: Mapping[int, Any]) -> keras.Model:
     leaves = tree.flatten(graph._outputs_struct)
     for i in heads:
         _, node = _origin(leaves[i])
-        leaves[i] = node.arguments.args[0]
+        leaves[i] = node.input_tensors[0]
     outputs = tree.pack_sequence_as(graph._outputs_struct, leaves)
     return keras.Model(graph._inputs_struct, outputs, name=f"{graph.name}_trunk")
 

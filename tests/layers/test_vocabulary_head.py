@@ -1,5 +1,7 @@
 """The layer by itself: an ordinary projection, with whose logits the hidden states travel."""
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -43,7 +45,7 @@ def test_hidden_states_and_the_projection_travel_with_the_logits() -> None:
     kept = kept_hidden(logits)
     assert kept is not None
     np.testing.assert_array_equal(kept.hidden, x)
-    np.testing.assert_array_equal(kept.projection.logits(kept.hidden), logits)
+    np.testing.assert_array_equal(kept.head.projection().logits(kept.hidden), logits)
     # What is made of logits is another matter.
     assert kept_hidden(logits * 2.0) is None
     assert kept_hidden(x) is None
@@ -94,6 +96,40 @@ def test_a_tie_that_is_lost_is_said() -> None:
         head(keras.Input((5, 4)))
 
 
+@pytest.mark.one_backend
+def test_a_tie_to_one_of_two_namesakes(tmp_path: Path) -> None:
+    """It is not known which of them was meant, and never taken to be the nearer one."""
+    x = keras.Input((5,), dtype="int32")
+    embeddings = [layers.Embedding(7, 4, name="tok") for _ in range(2)]
+    first, second = (keras.Model(x, e(x), name=f"part_{i}") for i, e in enumerate(embeddings))
+    h = layers.Dense(4)(first(x)) + second(x)
+    model = keras.Model(x, VocabularyHead(tied_to=embeddings[0], use_bias=True)(h))
+    model.save(tmp_path / "model.keras")
+    # Keras keeps no layer one that is shared across nested models, and says so.
+    with pytest.raises(ValueError, match="'tok' expected 1 variables, but received 0"):
+        keras.models.load_model(tmp_path / "model.keras")
+    with pytest.warns(UserWarning, match="none of that name, or several"):
+        keras.models.clone_model(model)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("way", ["keyword", "wrapped"])
+def test_a_tie_of_a_head_that_is_called_in_another_way(way: str, tmp_path: Path) -> None:
+    x = keras.Input((5,), dtype="int32")
+    embedding = layers.Embedding(7, 4)
+    head = VocabularyHead(tied_to=embedding, use_bias=True)
+    h = embedding(x)
+    model = keras.Model(x, head(inputs=h) if way == "keyword" else layers.TimeDistributed(head)(h))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    tokens = np.arange(10).reshape(2, 5) % 7
+    np.testing.assert_allclose(again(tokens), model(tokens), atol=1e-6)
+    assert again.count_params() == model.count_params()
+    said = nullcontext() if way == "keyword" else pytest.warns(UserWarning, match="of its own now")
+    with said:
+        keras.models.clone_model(model)(tokens)
+
+
 def test_masks_are_passed_on() -> None:
     x = keras.Input((5,), dtype="int32")
     embedding = layers.Embedding(7, 4, mask_zero=True)
@@ -118,14 +154,6 @@ def test_half_precision_is_the_layer_s() -> None:
     head = VocabularyHead(7, use_bias=True, dtype="mixed_bfloat16")
     assert keras.backend.standardize_dtype(head(hidden()).dtype) == "bfloat16"
     assert keras.backend.standardize_dtype(head.kernel.dtype) == "float32"
-
-
-def test_losses_of_its_own_weights() -> None:
-    head = VocabularyHead(7, kernel_regularizer="l2", use_bias=True, bias_regularizer="l1")
-    head(hidden())
-    found = sum(float(loss) for loss in head.losses_of_own_weights())
-    assert found == pytest.approx(sum(float(loss) for loss in head.losses), rel=1e-6)
-    assert found > 0
 
 
 @pytest.mark.parametrize(

@@ -520,6 +520,9 @@ def test_variables_are_taken_and_get_the_gradient():
 
 def test_whole_numbers_of_numpy_are_whole_numbers():
     assert float(loss(HIDDEN, chunk_size=np.int64(3))) == float(loss(HIDDEN, chunk_size=3))
+    half = {name: kind(0.5) for name, kind in (("a", float), ("b", np.float32))}
+    found = [float(loss(HIDDEN, label_smoothing=one)) for one in half.values()]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(

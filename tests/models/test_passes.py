@@ -1,5 +1,7 @@
 """The forward strategies: same numbers, own noise, nothing lost, nothing changed."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from keras import layers, ops
 from rdrop_tf import RDropModel
 from rdrop_tf._keras import get_mask
 from rdrop_tf.models.passes import run_passes, split_rows, stack_batches
-from tests.models import zoo
+from tests.models import noisy, zoo
 
 
 class PassScale(layers.Layer):
@@ -129,3 +131,19 @@ def test_the_strategies_train_alike() -> None:
         model, _ = zoo.train(case, 0.0, lambda m, f=forward: RDropModel(m, alpha=5.0, forward=f))
         weights.append(model)
     assert zoo.largest_difference(*weights) <= 1e-6
+
+
+@pytest.mark.one_backend
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX refuses this generator")
+@pytest.mark.parametrize("layer", [noisy.GlobalNoise, noisy.DropPath])
+@pytest.mark.parametrize("forward", ["two_calls", "shared_prefix"])
+def test_generators_that_are_none_of_the_model_move_on_too(layer: Any, forward: str) -> None:
+    """Each pass of each step draws noise of its own."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((64,))
+    made = layer() if layer is noisy.GlobalNoise else layer(0.5)
+    model = keras.Model(x, made(x))
+    data = ops.ones((32, 64))
+    found = [run_passes(model, [data] * 3, forward).predictions for _ in range(2)]
+    masks = [ops.convert_to_numpy(one) for step in found for one in step]
+    assert len({mask.tobytes() for mask in masks}) == 6

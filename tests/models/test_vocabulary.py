@@ -17,6 +17,7 @@ from tests.models.language_models import (
     VOCABULARY,
     WIDTH,
     Subclassed,
+    TiedDense,
     headed,
     plain,
     tokens,
@@ -479,3 +480,23 @@ def test_a_model_that_is_quantized_afterwards_and_compiled_again(calls: list[int
     trained = rdrop.fit(x, y, epochs=1, verbose=0).history["ce"][0]
     assert trained == pytest.approx(rdrop.evaluate(x, y, verbose=0)[0], rel=0.05)
     assert not calls
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("called", ["by position", "by name"])
+def test_a_regulariser_of_an_embedding_that_only_the_head_uses(
+    called: str, calls: list[int]
+) -> None:
+    models = []
+    for kind in (TiedDense, lambda embedding: VocabularyHead(tied_to=embedding)):
+        inputs, hidden, _ = trunk()
+        embedding = layers.Embedding(VOCABULARY, WIDTH, embeddings_regularizer="l2")
+        embedding.build()
+        head = kind(embedding)
+        outputs = (
+            head(hidden) if called == "by position" or kind is TiedDense else head(inputs=hidden)
+        )
+        models.append(keras.Model(inputs, outputs))
+    same_start(*models)
+    assert_same_training(train(models[0]), train(models[1]))
+    assert calls
