@@ -120,7 +120,7 @@ def fit_by_epoch(
         add_progbar=verbose != 0,
         verbose=verbose,
         epochs=epochs,
-        steps=data.batches(place.epoch),
+        steps=data.batches(min(place.epoch, epochs - 1)),  # there may be no epoch more
         model=model,
     )
     if resumes is not None:

@@ -80,7 +80,7 @@ class CallbackStates:
         """Warns once of a collection that began plain and holds something else now."""
         for key, value in attributes.items():
             was_plain = isinstance(self._first[name].get(key), _CONTAINERS)
-            if was_plain and not _is_plain(value) and (name, key) not in self._warned:
+            if was_plain and not _can_be_saved(value) and (name, key) not in self._warned:
                 self._warned.add((name, key))
                 warnings.warn(
                     f"what `{key}` of the callback {name} holds is not saved: numbers, texts, "
@@ -90,7 +90,9 @@ class CallbackStates:
 
 
 def _like(now: Any, value: Any) -> Any:
-    """Makes a dict what the attribute is now: a defaultdict or a Counter, for two."""
+    """Makes a dict or a tuple what the attribute is now: a defaultdict, or a named tuple."""
+    if isinstance(value, tuple) and _is_named(now):
+        return type(now)(*value)
     if not isinstance(value, dict) or not isinstance(now, dict) or type(now) is dict:
         return value
     made = copy.copy(now)
@@ -111,17 +113,27 @@ def _names(callbacks: Iterable[keras.callbacks.Callback]) -> list[str]:
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in attributes.items() if k not in _GIVEN and _is_plain(v)}
+    return {k: v for k, v in attributes.items() if k not in _GIVEN and _can_be_saved(v)}
+
+
+def _can_be_saved(value: Any) -> bool:
+    # A named tuple is made again from what the attribute is then; inside of others it could not.
+    return _is_plain(tuple(value) if _is_named(value) else value)
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, tuple) and hasattr(value, "_fields")
 
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(_is_plain(key) and _is_plain(one) for key, one in value.items())
-    if isinstance(value, _CONTAINERS):
+    # Kinds of their own (a named tuple, an enum) would come back as what they are made of.
+    if type(value) in _CONTAINERS:
         return all(map(_is_plain, value))
     if isinstance(value, np.ndarray):
         return value.dtype != object
-    return value is None or isinstance(value, bool | int | float | str | np.generic)
+    return type(value) in (type(None), bool, int, float, str) or isinstance(value, np.generic)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -164,7 +176,8 @@ def _unpack(packed: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if kind is None:
         return {key: _unpack(one, arrays) for key, one in packed.items()}
     if kind in ("array", "number"):
-        array = arrays[packed["name"]]
+        # A copy: what is unpacked may be changed in place, and unpacked again.
+        array = np.array(arrays[packed["name"]])
         return array if kind == "array" else array[()]
     if kind == "dict":
         return {_unpack(key, arrays): _unpack(one, arrays) for key, one in packed["pairs"]}

@@ -89,6 +89,29 @@ def test_an_ended_training_is_not_trained_again(whole: dict[str, Any], tmp_path:
 
 
 @pytest.mark.one_backend
+def test_an_ended_training_asks_for_no_epoch_beyond_its_last(tmp_path: Path) -> None:
+    x, y = np.ones((8, 4), "float32"), np.arange(8) % 3
+    epochs = [ArrayEpochs((x, y), batch_size=4, seed=seed) for seed in range(2)]
+
+    class Listed(EpochData):
+        def batches(self, epoch: int) -> int:
+            return epochs[epoch].batches(epoch)
+
+        def rest(self, epoch: int, batch: int = 0) -> Any:
+            return epochs[epoch].rest(epoch, batch)
+
+    found = []
+    for _ in range(2):
+        model = keras.Sequential([keras.layers.Dropout(0.1), keras.layers.Dense(3)])
+        model.build((None, 4))
+        rdrop = RDropModel(model)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        rdrop.compile("sgd", loss, run_eagerly=keras.backend.backend() == "tensorflow")
+        fitted = rdrop.fit(Listed(), epochs=2, verbose=0, callbacks=[ExactResume(tmp_path)])
+        found.append(fitted.history)
+    assert found[0] == found[1]
+
+
 def test_what_a_callback_has_ended_stays_ended(tmp_path: Path) -> None:
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -3,7 +3,7 @@
 import json
 import random
 from collections import defaultdict, deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -113,12 +113,18 @@ class Remembers(keras.callbacks.Callback):
         self.best: Any = None
         self.kept: deque[list[np.ndarray]] = deque(maxlen=2)
         self.pair = (1, "a")
+        self.named = Best(0, 0.0)
         self.by_name: dict[Any, Any] = {}
         self.seen: set[int] = set()
         self.counts: defaultdict[str, int] = defaultdict(int)
         self.function = len
         self.generator = iter([1])
         self.weights = np.zeros(2)
+
+
+class Best(NamedTuple):
+    epoch: int
+    value: float
 
 
 class Anew(Remembers):
@@ -132,13 +138,15 @@ def test_what_callbacks_have_changed_comes_back() -> None:
     one.by_name["x"] = [1, None, {"y": float("inf")}, ("nested", {2})]
     one.by_name[7] = np.float64(0.25)
     one.seen |= {3, 1}
+    one.named = Best(4, 0.5)
     one.counts["a"] += 1
     for number in range(3):
         one.kept.append([np.full(2, number), np.array("text")])
     other.weights += 1.0  # in place
     arrays: dict[str, Any] = {}
     saved = json.loads(json.dumps(states.save(arrays)))
-    assert set(saved["Remembers 0"]) == {"best", "kept", "pair", "by_name", "seen", "counts"}
+    expected = {"best", "kept", "pair", "by_name", "seen", "counts", "named"}
+    assert set(saved["Remembers 0"]) == expected
     assert set(saved["Remembers 1"]) == {"weights"}
 
     fresh, second = Remembers(patience=9), Remembers()
@@ -147,12 +155,18 @@ def test_what_callbacks_have_changed_comes_back() -> None:
     assert (float(fresh.best), fresh.pair) == (0.5, (2, "b"))
     assert fresh.by_name == one.by_name
     assert fresh.seen == {1, 3}
+    assert fresh.named == Best(4, 0.5)
+    assert isinstance(fresh.named, Best)
     assert fresh.counts["b"] == 0
     assert fresh.counts == {"a": 1, "b": 0}
     assert isinstance(fresh.kept, deque)
     assert fresh.kept.maxlen == 2
     assert [row[0].tolist() for row in fresh.kept] == [[1, 1], [2, 2]]
     assert second.weights.tolist() == [1.0, 1.0]
+    second.weights += 1.0  # changes nothing of what it came from
+    again = Remembers()
+    CallbackStates([Remembers(), again]).restore(saved, arrays)
+    assert again.weights.tolist() == [1.0, 1.0]
 
 
 def test_one_that_was_used_before_is_saved_as_a_new_one_is() -> None:
