@@ -27,7 +27,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from benchmarks import report
-from rdrop_tf.training.interrupts import PREEMPTED
+from rdrop_tf._preemption import TRY_AGAIN
 from tests.distribute import fleet
 from tests.training import crashes, resumed
 
@@ -85,7 +85,7 @@ def of_two_processes(number: int) -> Inflict:
         folder.mkdir()
         for _ in range(n):
             codes = _two(folder, number, generator.randrange(3))
-            wanted = [PREEMPTED] * 2 if number == signal.SIGTERM else [PREEMPTED, -number]
+            wanted = [TRY_AGAIN] * 2 if number == signal.SIGTERM else [TRY_AGAIN, -number]
             ended += codes == wanted
         if _two(folder, 0, 0) != [0, 0]:
             return ended, 0

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, NoReturn
 
+from rdrop_tf._preemption import preempted_on_sigterm
 from rdrop_tf._version import __version__
 from rdrop_tf.cli import arguments, compare, evaluate, predict, prepare, quiet, recipes, train
 
@@ -64,10 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     try:
-        if args.command != "recipes" and not args.debug:
-            quiet.import_tensorflow()
-        with nullcontext() if args.debug else quiet.warnings_in_one_line():
-            COMMANDS[args.command][0].run(args)
+        with preempted_on_sigterm() if args.command == "train" else nullcontext():
+            _run(args)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has had enough; without this Python complains at its exit.
@@ -100,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
         subparser.add_argument("--debug", default=argparse.SUPPRESS, **debug)
         command.add_arguments(subparser)
     return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    if args.command != "recipes" and not args.debug:
+        quiet.import_tensorflow()
+    with nullcontext() if args.debug else quiet.warnings_in_one_line():
+        COMMANDS[args.command][0].run(args)
 
 
 def _one_line(error: Exception) -> str:

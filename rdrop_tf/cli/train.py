@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from rdrop_tf._preemption import preempted_on_sigterm
 from rdrop_tf.cli import arguments
 
 # As in `rdrop_tf.training` and `rdrop_tf.tasks`, whose import takes seconds.
@@ -54,7 +55,6 @@ def run(args: argparse.Namespace) -> None:
     strategy = make_strategy(args.strategy)
 
     from rdrop_tf.tasks import Progress, make_task, train, work_of_an_epoch
-    from rdrop_tf.training.interrupts import preempted_on_sigterm
 
     recipe = arguments.recipe_of(args)
     alpha = recipe.alpha if args.alpha is None else args.alpha
@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"writing to {folder}", flush=True)
     stream = sys.stdout if strategy.is_chief else open(os.devnull, "w")  # noqa: SIM115 (to the end)
     total = recipe.epochs * work_of_an_epoch(alpha)
+    # Once more: what makes several workers find each other may have taken the signal.
     with preempted_on_sigterm(), Progress(total, stream) as progress:
         result = train(
             recipe,

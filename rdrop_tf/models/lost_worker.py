@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 import keras
 
-# EX_TEMPFAIL of sysexits.h: a scheduler that is told so starts the job again.
-TRY_AGAIN = 75
+from rdrop_tf._preemption import TRY_AGAIN
 
 
 class LostWorker(SystemExit):

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from rdrop_tf._preemption import preempted_on_sigterm
 from rdrop_tf.models import RDropModel
 from rdrop_tf.models.lost_worker import noticing_lost_workers
 from rdrop_tf.recipes import Recipe
@@ -32,7 +33,7 @@ from rdrop_tf.training import (
     TrainingStrategy,
     make_strategy,
 )
-from rdrop_tf.training.interrupts import interrupts_between_steps, preempted_on_sigterm
+from rdrop_tf.training.interrupts import interrupts_between_steps
 
 # How many training examples the divergence of two passes is measured on.
 PROBE_EXAMPLES = 100

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from rdrop_tf._preemption import Preempted
 from rdrop_tf.data import EpochData
 from rdrop_tf.data.facts import Facts, difference
 from rdrop_tf.models.by_epoch import Place
@@ -20,7 +21,6 @@ from rdrop_tf.models.strategy import is_chief
 from rdrop_tf.training.agreement import Agreement
 from rdrop_tf.training.callback_states import CallbackStates
 from rdrop_tf.training.checkpoint_store import Checkpoint, CheckpointStore
-from rdrop_tf.training.interrupts import Preempted
 from rdrop_tf.training.run_state import (
     check_finite,
     check_variables,

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a training between two steps, SIGTERM with an exit code of its own."""
+"""Ctrl-C ends a training between two steps."""
 
 import signal
 import threading
@@ -8,37 +8,6 @@ from types import FrameType
 from typing import Any
 
 import keras
-
-from rdrop_tf.models.lost_worker import TRY_AGAIN
-
-PREEMPTED = TRY_AGAIN
-
-
-class Preempted(SystemExit):
-    """Training was asked to end (SIGTERM) and can go on from where it stands; exit code 75."""
-
-    def __init__(self) -> None:
-        super().__init__(PREEMPTED)
-
-
-@contextmanager
-def preempted_on_sigterm() -> Iterator[None]:
-    """Raises `Preempted` on SIGTERM, wherever the process is, in the main thread.
-
-    For what surrounds the steps of a training, where nothing needs to be saved before the end.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(*_: Any) -> None:
-        raise Preempted
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Steps(keras.callbacks.Callback):

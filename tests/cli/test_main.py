@@ -223,6 +223,20 @@ def test_sigterm_ends_a_training_with_75_and_resume_goes_on(tmp_path: Path) -> N
     assert not (folder / "unfinished").exists()
 
 
+def test_sigterm_before_anything_has_begun_ends_it_with_75(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def asked_to_end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("rdrop_tf.cli.quiet.import_tensorflow", asked_to_end)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "digits"])
+    assert ended.value.code == 75
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_resume_needs_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "digits", "--resume"]) == 2
     assert "--resume needs --out DIR" in capsys.readouterr().err

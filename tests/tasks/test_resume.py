@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rdrop_tf._preemption import TRY_AGAIN
 from rdrop_tf.recipes import Recipe
 from rdrop_tf.tasks import Progress, RunResult, train, work_of_an_epoch
 from rdrop_tf.training import TrainingStrategy
-from rdrop_tf.training.interrupts import PREEMPTED
 from tests.tasks.test_train import _figures, _rows
 from tests.tasks.translation import toy
 
@@ -91,7 +91,7 @@ def test_on_sigterm_before_and_after_the_steps_it_ends_with_75(
             patch.setattr(module, moment, Terminates())
             with pytest.raises(SystemExit) as ended:
                 train(tiny, alpha=1.0, seed=0, folder=folder, resume=True)
-        assert ended.value.code == PREEMPTED
+        assert ended.value.code == TRY_AGAIN
         assert signal.getsignal(signal.SIGTERM) is handler
     assert [path.name[:15] for path in checkpoints(folder)] == ["step-0000000010"]
     # No step is taken again: the first would end it.

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from rdrop_tf import RDropModel
+from rdrop_tf._preemption import TRY_AGAIN, Preempted
 from rdrop_tf.data import ArrayEpochs, EpochData
 from rdrop_tf.models import RDropWarning
 from rdrop_tf.training import ExactResume
 from rdrop_tf.training.checkpoint_store import CheckpointStore
-from rdrop_tf.training.interrupts import PREEMPTED, Preempted
 from tests.training import crashes, resumed
 
 
@@ -215,7 +215,7 @@ def test_on_sigterm_it_saves_and_ends_with_75(whole: dict[str, Any], tmp_path: P
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
         resumed.train(tmp_path, Terminate(), every_steps=None)
-    assert ended.value.code == PREEMPTED == 75
+    assert ended.value.code == TRY_AGAIN == 75
     assert isinstance(ended.value, Preempted)
     assert signal.getsignal(signal.SIGTERM) is handler
     newest = CheckpointStore(tmp_path).newest()
