@@ -500,3 +500,21 @@ def test_a_regulariser_of_an_embedding_that_only_the_head_uses(
     same_start(*models)
     assert_same_training(train(models[0]), train(models[1]))
     assert calls
+
+
+@pytest.mark.tensorflow
+def test_a_user_s_own_metrics_get_logits() -> None:
+    """Also where the function is set on the model itself, not on its class."""
+    rdrop = RDropModel(headed("own"), alpha=2.0)
+    seen: list[int] = []
+    original = rdrop.compute_metrics
+
+    def compute_metrics(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        seen.append(y_pred.shape[-1])
+        return original(x, y, y_pred, sample_weight)
+
+    rdrop.compute_metrics = compute_metrics
+    rdrop.compile("sgd", SPARSE(from_logits=True), run_eagerly=True)
+    x, y = tokens()
+    rdrop.fit(x, y, batch_size=3, verbose=0)
+    assert set(seen) == {VOCABULARY}
