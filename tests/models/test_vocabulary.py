@@ -518,3 +518,18 @@ def test_a_user_s_own_metrics_get_logits() -> None:
     x, y = tokens()
     rdrop.fit(x, y, batch_size=3, verbose=0)
     assert set(seen) == {VOCABULARY}
+
+
+@pytest.mark.tensorflow
+def test_a_regulariser_of_an_embedding_used_before_the_head_too_counts_once(
+    calls: list[int],
+) -> None:
+    models = []
+    for kind in (TiedDense, lambda embedding: VocabularyHead(tied_to=embedding)):
+        inputs = keras.Input((LENGTH,), dtype="int32")
+        embedding = layers.Embedding(VOCABULARY, WIDTH, embeddings_regularizer="l2")
+        hidden = layers.Dropout(0.3, seed=1)(embedding(inputs))
+        models.append(keras.Model(inputs, kind(embedding)(hidden)))
+    same_start(*models)
+    assert_same_training(train(models[0]), train(models[1]))
+    assert calls
